@@ -1,0 +1,1 @@
+"""Everything that does the work. Only `pipelines.host` knows ComfyUI."""

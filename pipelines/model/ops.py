@@ -1,0 +1,65 @@
+"""The one seam through which attention, linear, norm and convolution layers pass.
+
+Without a host these are torch's own; inside ComfyUI `pipelines.host` passes the host's classes, so that its kernels,
+weight casting and offloading work on every layer of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+AttentionFn = Callable[[Tensor, Tensor, Tensor, "Tensor | None"], Tensor]
+
+# Above this many tokens the score matrix leaves the cache and the fused kernel wins (benchmarks/sampler).
+EXPLICIT_ATTENTION_TOKENS = 1024
+
+
+def attention(q_BHLD: Tensor, k_BHLD: Tensor, v_BHLD: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Softmax attention `[B, H, L, D]`; `bias` is added to the scores and broadcasts to `[B, H, L, L]`.
+
+    On CPU in bfloat16 the explicit product runs on the matrix units and beats the fused kernel for wide heads.
+    """
+    if q_BHLD.device.type == "cpu" and q_BHLD.dtype == torch.bfloat16 and q_BHLD.shape[2] <= EXPLICIT_ATTENTION_TOKENS:
+        scores = (q_BHLD * q_BHLD.shape[-1] ** -0.5) @ k_BHLD.transpose(-1, -2)
+        if bias is not None:
+            scores = scores + bias
+        return scores.softmax(-1) @ v_BHLD
+    return F.scaled_dot_product_attention(q_BHLD, k_BHLD, v_BHLD, attn_mask=bias)
+
+
+def cast_like(parameter: Tensor, x: Tensor) -> Tensor:
+    """A raw parameter in the dtype and on the device of `x`."""
+    return parameter.to(dtype=x.dtype, device=x.device)
+
+
+@dataclass(frozen=True)
+class Ops:
+    """Layer classes and the two functions that models use instead of naming torch's."""
+
+    Linear: type[nn.Module] = nn.Linear
+    Embedding: type[nn.Module] = nn.Embedding
+    RMSNorm: type[nn.Module] = nn.RMSNorm
+    LayerNorm: type[nn.Module] = nn.LayerNorm
+    Conv1d: type[nn.Module] = nn.Conv1d
+    Conv2d: type[nn.Module] = nn.Conv2d
+    Conv3d: type[nn.Module] = nn.Conv3d
+    attention: AttentionFn = attention
+    cast: Callable[[Tensor, Tensor], Tensor] = cast_like
+
+
+TORCH = Ops()
+
+
+def best_cpu_dtype() -> torch.dtype:
+    """bfloat16 where the processor multiplies it natively, else float32.
+
+    Without such units bfloat16 is slower than float32 (pytorch#118499), and float16 is slower everywhere on CPU.
+    """
+    cpu = torch.cpu
+    native = any(getattr(cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return torch.bfloat16 if native and torch.backends.mkldnn.is_available() else torch.float32
