@@ -1,0 +1,58 @@
+"""Words to numbers. Words outside the vocabulary are spelled as hashed letter trigrams."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..model.config import TextConfig
+
+WORD = re.compile(r"[a-z]+|[0-9]+|[.,:;\"'!?-]")
+TRIGRAMS = 7
+COLUMNS = 1 + TRIGRAMS
+# Row 0 is padding, row 1 marks the start, row 2 stands for a word known by its trigrams only.
+SPECIAL = 3
+START, SPELLED = 1, 2
+
+
+class Tokenizer:
+    """Splits a prompt into words and marks; each becomes one row of word id and trigram ids."""
+
+    def __init__(self, config: TextConfig, words: Sequence[str]) -> None:
+        if len(words) + SPECIAL > config.words:
+            raise ValueError(
+                f"The text encoder has room for {config.words - SPECIAL} words; the vocabulary has {len(words)}."
+            )
+        self.config = config
+        self.words = tuple(words)
+        self._ids = {word: index + SPECIAL for index, word in enumerate(self.words)}
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Token rows `[B, tokens, 8]` int64: word id, then up to 7 trigram ids; 0 is padding. Long prompts are cut."""
+        rows = torch.zeros(len(texts), self.config.tokens, COLUMNS, dtype=torch.int64)
+        for row, text in zip(rows, texts, strict=True):
+            row[0, 0] = START
+            for position, word in enumerate(split(text)[: self.config.tokens - 1], start=1):
+                row[position] = torch.tensor(self._row(word))
+        return rows
+
+    def unknown_words(self, text: str) -> list[str]:
+        """Words of `text` outside the vocabulary, once each, in order."""
+        return list(dict.fromkeys(word for word in split(text) if word.isalpha() and word not in self._ids))
+
+    def _row(self, word: str) -> list[int]:
+        if word in self._ids:
+            return [self._ids[word]] + [0] * TRIGRAMS
+        spelled = f"<{word}>"
+        grams = [spelled[i : i + 3] for i in range(max(1, len(spelled) - 2))][:TRIGRAMS]
+        ids = [1 + zlib.crc32(gram.encode()) % (self.config.trigram_buckets - 1) for gram in grams]
+        return [SPELLED] + ids + [0] * (TRIGRAMS - len(ids))
+
+
+def split(text: str) -> list[str]:
+    """Lower-case words, numbers and punctuation marks of a prompt."""
+    return WORD.findall(text.lower())
