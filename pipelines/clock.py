@@ -52,7 +52,8 @@ class Grid:
 
     Latent step 0 is frame 0; step i covers frames `temporal * (i - 1) + 1 .. temporal * i`. One latent cell is
     `spatial` x `spatial` pixels, and the transformer takes `patch` x `patch` cells as one token. Audio latent j covers
-    samples `audio_stride * j .. audio_stride * (j + 1) - 1`.
+    samples `audio_stride * j .. audio_stride * (j + 1) - 1`. The latents code a smaller base video: every
+    `base_stride`-th frame, with `base_cell` x `base_cell` pixels a cell; the decoder restores the rest.
     """
 
     fps: Fraction = Fraction(24)
@@ -62,6 +63,8 @@ class Grid:
     sample_rate: int = 24000
     hop: int = 256
     hops_per_latent: int = 6
+    base_cell: int = 8
+    base_stride: int = 2
 
     @property
     def size_multiple(self) -> int:

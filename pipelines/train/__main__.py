@@ -1,0 +1,73 @@
+"""Command line of the training.
+
+    python -m kinetophone.pipelines.train fit OUT          fit the linear codecs on renders of the world
+    python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configuration
+    python -m kinetophone.pipelines.train fill CONFIG      render the clips that a configuration will read
+    python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from ..model.config import CONFIGS
+from .config import read_config
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    parser = argparse.ArgumentParser(prog="python -m kinetophone.pipelines.train", description=__doc__)
+    parser.add_argument("command", help="fit, fill, export, or the name or path of a configuration")
+    parser.add_argument("arguments", nargs="*")
+    parser.add_argument("--model", default="mini", choices=sorted(CONFIGS))
+    parser.add_argument("--worker", type=int, default=0, help="fill: which share of the shards, of --workers")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args(argv)
+    try:
+        _COMMANDS.get(options.command, _train)(options)
+    except ValueError as error:
+        logging.error("%s", error)
+        return 2
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    from .loop import train
+    from .tasks import make_task
+
+    run = read_config(options.command, options.arguments)
+    train(make_task(run), run)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from .fit import fit_codec
+
+    fit_codec(CONFIGS[options.model], Path(options.arguments[0]))
+
+
+def _fill(options: argparse.Namespace) -> None:
+    from .joint import JointTask
+
+    run = read_config(options.arguments[0], options.arguments[1:])
+    task = JointTask(run)
+    order = [(bucket, index) for index in range(task.options.shards) for bucket in task.buckets]
+    for bucket, index in order[options.worker :: options.workers]:
+        if not task.pool.path(bucket, index).is_file():
+            task.pool.shard(bucket, index)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from .export import export
+
+    parts = dict(argument.split("=", 1) for argument in options.arguments[1:])
+    export(CONFIGS[options.model], Path(options.arguments[0]), {k: Path(v) for k, v in parts.items()})
+
+
+_COMMANDS = {"fit": _fit, "fill": _fill, "export": _export}
+
+if __name__ == "__main__":
+    sys.exit(main())

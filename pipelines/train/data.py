@@ -1,0 +1,126 @@
+"""Encoded clips of the procedural world, kept in shards on disk and rendered when first needed.
+
+A shard is a pure function of (pool seed, bucket, index), so a pool can be deleted, filled by another process
+beforehand, or continued, and training sees the same clips.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .. import world
+from ..clock import Grid
+from ..vae.audio import AudioAutoencoder
+from ..vae.video import VideoAutoencoder
+from .task import seed_of
+
+log = logging.getLogger(__name__)
+
+CAPTIONS_PER_CLIP = 4
+RENDER_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A latent size that batches are made of: steps, rows and columns."""
+
+    name: str
+    steps: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def parse(cls, name: str) -> Bucket:
+        """From `steps x rows x columns`, for example `7x8x14`."""
+        try:
+            steps, rows, columns = (int(part) for part in name.split("x"))
+        except ValueError as error:
+            raise ValueError(f"A bucket is steps x rows x columns, for example 7x8x14; got {name!r}.") from error
+        return cls(name, steps, rows, columns)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Latents `video [N, C, T, H, W]`, `audio [N, C, T']` and N lists of captions."""
+
+    video: Tensor
+    audio: Tensor
+    captions: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """The frozen encoders and the grid that they work on."""
+
+    grid: Grid
+    video: VideoAutoencoder
+    audio: AudioAutoencoder
+
+
+class ClipPool:
+    """Shards of encoded clips in `folder`, rendered on demand."""
+
+    def __init__(self, folder: Path, codec: Codec, *, seed: int = 0, clips: int = 64) -> None:
+        self.folder, self.codec, self.seed, self.clips = folder, codec, seed, clips
+
+    def path(self, bucket: Bucket, index: int) -> Path:
+        return self.folder / f"{bucket.name}-{self.seed}-{index:05d}.safetensors"
+
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one pool a process, and the shards are small
+    def shard(self, bucket: Bucket, index: int) -> Shard:
+        """A shard from disk, or rendered now and kept."""
+        path = self.path(bucket, index)
+        if not path.is_file():
+            log.info("rendering %s", path.name)
+            self._write(path, self.render(bucket, index))
+        with safe_open(path, framework="pt") as file:
+            captions = json.loads(file.metadata()["captions"])
+            return Shard(file.get_tensor("video"), file.get_tensor("audio"), captions)
+
+    @torch.no_grad()
+    def render(self, bucket: Bucket, index: int) -> Shard:
+        """Render and encode the clips of one shard."""
+        videos, audios, captions = [], [], []
+        for start in range(0, self.clips, RENDER_BATCH):
+            seed = seed_of(self.seed, index, start, bucket.steps, bucket.rows, bucket.columns)
+            base, wave, texts = render_clips(self.codec.grid, bucket, min(RENDER_BATCH, self.clips - start), seed)
+            videos.append(self.codec.video.encode_base(base * 2 - 1).half())
+            audios.append(self.codec.audio.encode(wave).half())
+            captions += texts
+        return Shard(torch.cat(videos), torch.cat(audios), captions)
+
+    def _write(self, path: Path, shard: Shard) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        tensors = {"video": shard.video.contiguous(), "audio": shard.audio.contiguous()}
+        save_file(tensors, partial, {"captions": json.dumps(shard.captions)})
+        os.replace(partial, path)
+
+
+def render_clips(grid: Grid, bucket: Bucket, count: int, seed: int) -> tuple[Tensor, Tensor, list[list[str]]]:
+    """Base video `[N, 3, F, H, W]` in 0..1, sound `[N, 1, S]` and the captions of `count` scenes."""
+    frames = grid.frames(bucket.steps)
+    seconds = frames / float(grid.fps)
+    scenes = world.sample_scenes(count, seed=seed, seconds=seconds, aspect=bucket.columns / bucket.rows)
+    motion = world.simulate(scenes)
+    times = base_times(grid, bucket.steps)
+    size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
+    base = world.render(scenes, motion, times, *size, samples=2).transpose(1, 2)
+    wave = world.synthesise(scenes, motion, grid.samples(frames), grid.sample_rate)[:, None]
+    variants = [world.captions(scenes, seed=seed_of(seed, k)) for k in range(CAPTIONS_PER_CLIP)]
+    return base, wave, [list(texts) for texts in zip(*variants, strict=True)]
+
+
+def base_times(grid: Grid, steps: int) -> Tensor:
+    """Seconds of the base frames: every second output frame."""
+    return torch.arange(0, grid.frames(steps), grid.base_stride) / float(grid.fps)

@@ -1,0 +1,211 @@
+"""Training of the joint transformer together with its text encoder, on encoded clips of the world."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .. import world
+from ..model.config import CONFIGS, Config
+from ..model.dit import AVTransformer
+from ..sampling.denoise import guided_denoiser
+from ..sampling.guidance import Guidance
+from ..sampling.loop import sample_euler
+from ..sampling.noise import draw_noise
+from ..sampling.schedule import flow_schedule
+from ..text.encoder import TextEncoder
+from ..text.tokenizer import Tokenizer
+from ..types import AVLatent
+from ..vae.audio import AudioAutoencoder
+from ..vae.video import VideoAutoencoder
+from .checkpoint import load_averaged
+from .config import RunConfig
+from .data import Bucket, ClipPool, Codec
+from .sheet import contact_sheet
+from .task import Batch, Forward, seed_of
+
+SHEET_PROMPTS = (
+    "a large red ball bounces on green grass under a clear blue sky",
+    "a blue cube rolls to the right on sand at sunset",
+    "a small yellow cone stands still in the snow, snowfall, overcast sky",
+    "a green metal cylinder hops on stone at night",
+    "a purple ball rolls to the left on a wood floor in the rain",
+    "a white glass beacon ball and an orange cube on a checkerboard",
+)
+# Weighting of the velocity loss is 1 / sigma^2; below this level it would drown everything else.
+WEIGHT_FLOOR = 0.2
+
+
+@dataclass(frozen=True)
+class JointOptions:
+    """What a joint run reads from its configuration; `buckets` maps sizes such as `7x8x14` to their share of steps."""
+
+    codec: str
+    buckets: dict[str, float]
+    pool: str = "runs/pool"
+    batch: int = 32
+    shards: int = 64
+    init: str = ""
+    text: str = ""
+    drop_caption: float = 0.1
+    free_levels: float = 0.2
+    given_frame: float = 0.2
+    audio_weight: float = 0.35
+    sheet_bucket: str = "7x8x14"
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> JointOptions:
+        """From the run file's `options`; unknown keys raise ValueError."""
+        unknown = set(data) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"The joint task has no options {sorted(unknown)}.")
+        return cls(**data)
+
+
+class JointModel(nn.Module):
+    """Text encoder and transformer as one module: prompt rows and noisy latents in, clean latents out."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.dit = AVTransformer(config.dit, config.grid, config.text.width)
+        self.text = TextEncoder(config.text)
+
+    def forward(self, ids: Tensor, noisy: AVLatent, sigma: AVLevels) -> tuple[Tensor, Tensor]:
+        return self.dit.predict(noisy.video, noisy.audio, sigma.video, sigma.audio, self.text(ids))
+
+
+@dataclass(frozen=True)
+class AVLevels:
+    """Noise levels per latent step: `video [B, T]`, `audio [B, T']`."""
+
+    video: Tensor
+    audio: Tensor
+
+
+class JointTask:
+    """Rectified flow on both streams with independent levels, given first frames, and dropped captions."""
+
+    name = "joint"
+
+    def __init__(self, run: RunConfig) -> None:
+        self.run, self.config = run, CONFIGS[run.model]
+        self.options = JointOptions.parse(run.options)
+        self.codec = load_codec(self.config, Path(self.options.codec))
+        self.pool = ClipPool(Path(self.options.pool), self.codec, seed=run.seed)
+        self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
+        self.buckets = [Bucket.parse(name) for name in self.options.buckets]
+
+    def model(self) -> JointModel:
+        model = JointModel(self.config)
+        generator = torch.Generator().manual_seed(self.run.seed)
+        model.dit.reset_parameters(generator)
+        model.text.reset_parameters(generator)
+        if self.options.text:
+            averaged = load_averaged(Path(self.options.text))
+            model.text.load_state_dict({k[5:]: v for k, v in averaged.items() if k.startswith("text.")})
+        if self.options.init:
+            model.load_state_dict(load_averaged(Path(self.options.init)))
+        return model
+
+    def batch(self, step: int, rank: int, ranks: int) -> Batch:
+        # The bucket is drawn from the step alone: all ranks must see the same shapes.
+        bucket = random.Random(seed_of(self.run.seed, step)).choices(
+            self.buckets, weights=list(self.options.buckets.values())
+        )[0]
+        draw = random.Random(seed_of(self.run.seed, step, rank, ranks))
+        videos, audios, texts = [], [], []
+        for _ in range(self.options.batch):
+            shard = self.pool.shard(bucket, draw.randrange(self.options.shards))
+            index = draw.randrange(len(shard.captions))
+            videos.append(shard.video[index])
+            audios.append(shard.audio[index])
+            texts.append("" if draw.random() < self.options.drop_caption else draw.choice(shard.captions[index]))
+        return {
+            "video": torch.stack(videos).float(),
+            "audio": torch.stack(audios).float(),
+            "ids": self.tokenizer.encode(texts),
+        }
+
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        clean = AVLatent(batch["video"], batch["audio"])
+        levels = self._levels(clean, generator)
+        noisy = AVLatent(_noised(clean.video, levels.video, generator), _noised(clean.audio, levels.audio, generator))
+        dtype = torch.bfloat16 if self.lowers(forward) else torch.float32
+        video, audio = forward(batch["ids"], noisy.to(dtype), levels)
+        video_loss = _weighted_error(video, clean.video, levels.video)
+        audio_loss = _weighted_error(audio, clean.audio, levels.audio)
+        total = video_loss + self.options.audio_weight * audio_loss
+        return total, {"video": float(video_loss), "audio": float(audio_loss)}
+
+    @staticmethod
+    def lowers(forward: Forward) -> bool:
+        """Whether the loop runs this forward in bfloat16."""
+        return getattr(forward, "dtype", torch.float32) == torch.bfloat16
+
+    def _levels(self, clean: AVLatent, generator: torch.Generator) -> AVLevels:
+        count, steps, audio_steps = len(clean.video), clean.video.shape[2], clean.audio.shape[2]
+        video = draw_levels(count, generator)
+        free = torch.rand(count, generator=generator) < self.options.free_levels
+        audio = torch.where(free, draw_levels(count, generator), video)
+        video, audio = video[:, None].repeat(1, steps), audio[:, None].repeat(1, audio_steps)
+        given = torch.rand(count, generator=generator) < self.options.given_frame
+        if steps > 1:
+            video[given, 0] = 0
+        return AVLevels(video, audio)
+
+    def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
+        bucket = Bucket.parse(self.options.sheet_bucket)
+        count = len(SHEET_PROMPTS)
+        grid = self.config.grid
+        empty = AVLatent(
+            torch.zeros(count, self.config.dit.video_channels, bucket.steps, bucket.rows, bucket.columns),
+            torch.zeros(count, self.config.dit.audio_channels, grid.audio_steps(grid.frames(bucket.steps))),
+        )
+        with torch.no_grad():
+            positive = model.text(self.tokenizer.encode(SHEET_PROMPTS))
+            negative = model.text(self.tokenizer.encode([""] * count))
+            denoiser = guided_denoiser(model.dit, positive, negative, Guidance())
+            latent = sample_euler(denoiser, draw_noise(empty, 1), flow_schedule(16))
+            base = self.codec.video.decode_base(latent.video) / 2 + 0.5
+        contact_sheet(base, folder / f"sheet-{step:06d}.png")
+
+
+def load_codec(config: Config, path: Path) -> Codec:
+    """The frozen encoders from a fitted codec file (`train fit`), names `video.*` and `audio.*`."""
+    if not path.is_file():
+        raise ValueError(f"No fitted codec at {path}: run `python -m kinetophone.pipelines.train fit` first.")
+    tensors = load_file(path)
+    video = VideoAutoencoder(config.video, config.grid)
+    audio = AudioAutoencoder(config.audio, config.grid)
+    for prefix, module in (("video.", video), ("audio.", audio)):
+        module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}, strict=False)
+    return Codec(config.grid, video.eval().requires_grad_(False), audio.eval().requires_grad_(False))
+
+
+def draw_levels(count: int, generator: torch.Generator) -> Tensor:
+    """Noise levels `[count]`: logit-normal around 0.65 for nine in ten, uniform for the rest."""
+    normal = torch.sigmoid(torch.randn(count, generator=generator) + 0.6)
+    uniform = torch.rand(count, generator=generator)
+    return torch.where(torch.rand(count, generator=generator) < 0.1, uniform, normal)
+
+
+def _noised(clean: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(clean.shape, generator=generator)
+    return torch.lerp(clean, noise, _broadcast(level, clean))
+
+
+def _weighted_error(predicted: Tensor, clean: Tensor, level: Tensor) -> Tensor:
+    """Velocity loss of the cells that are noisy at all."""
+    level = _broadcast(level, clean)
+    weight = (level > 0) / level.clamp_min(WEIGHT_FLOOR).square()
+    return ((predicted.float() - clean).square() * weight).mean()
+
+
+def _broadcast(level: Tensor, latent: Tensor) -> Tensor:
+    return level[:, None, :, *[None] * (latent.ndim - 3)]

@@ -1,0 +1,227 @@
+"""The training loop: one process, or many through torchrun with FSDP2. Knows no task."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.func import functional_call
+from tqdm import tqdm
+
+from ..model.ops import best_cpu_dtype
+from . import checkpoint
+from .config import RunConfig
+from .task import Forward, Task, seed_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process computes: device, its rank among `ranks`, and the compute precision."""
+
+    device: torch.device
+    rank: int
+    ranks: int
+    dtype: torch.dtype
+
+
+def train(task: Task, config: RunConfig) -> nn.Module:
+    """Train to `config.steps`, resuming from `<out>/last.safetensors`; returns the model with averaged weights."""
+    with _place(config) as place:
+        model = task.model().to(place.device)
+        if place.ranks > 1:
+            _shard(model, place)
+        optimizers = _optimizers(model, config)
+        ema = {name: p.detach().clone() for name, p in model.named_parameters()}
+        out = Path(config.out)
+        last, step = out / "last.safetensors", 0
+        if last.is_file():
+            step = checkpoint.load(last, model, optimizers, ema)
+            log.info("resumed %s at step %d", last, step)
+        _run(task, config, place, _State(model, optimizers, ema, step, out))
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.copy_(ema[name])
+    return model
+
+
+@dataclass
+class _State:
+    model: nn.Module
+    optimizers: list[torch.optim.Optimizer]
+    ema: dict[str, Tensor]
+    step: int
+    out: Path
+
+    def save(self) -> None:
+        checkpoint.save(self.out / "last.safetensors", self.model, self.optimizers, self.ema, self.step)
+
+
+def _run(task: Task, config: RunConfig, place: Place, state: _State) -> None:
+    deadline = time.monotonic() + config.minutes * 60 if config.minutes else math.inf
+    forward = _forward(state.model, place)
+    bar = tqdm(total=config.steps, initial=state.step, desc=task.name, disable=place.rank != 0, mininterval=5)
+    while state.step < config.steps and time.monotonic() < deadline:
+        loss, values = _step(task, config, place, state, forward)
+        state.step += 1
+        bar.update()
+        if state.step % 20 == 0 and place.rank == 0:
+            bar.set_postfix({key: f"{value:.3f}" for key, value in values.items()})
+            _log_row(state.out / "loss.csv", {"step": state.step, "loss": loss, **values})
+        if state.step % config.save_every == 0:
+            state.save()
+        if state.step % config.sheet_every == 0 and place.ranks == 1:
+            _sheet(task, state)
+    state.save()
+    if place.rank == 0:
+        _plot(state.out / "loss.csv")
+    bar.close()
+
+
+def _step(
+    task: Task, config: RunConfig, place: Place, state: _State, forward: Forward
+) -> tuple[float, dict[str, float]]:
+    scale = rate_scale(state.step, config)
+    for optimizer in state.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * scale
+    batch = {k: v.to(place.device) for k, v in task.batch(state.step, place.rank, place.ranks).items()}
+    generator = torch.Generator(place.device).manual_seed(seed_of(config.seed, state.step, place.rank, 1))
+    loss, values = task.loss(forward, batch, generator)
+    loss.backward()
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
+    if not math.isfinite(float(norm)):
+        raise FloatingPointError(f"The gradient is not finite at step {state.step}: {values}.")
+    for optimizer in state.optimizers:
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    decay = min(config.ema, (1 + state.step) / (10 + state.step))
+    with torch.no_grad():
+        for name, parameter in state.model.named_parameters():
+            state.ema[name].lerp_(parameter, 1 - decay)
+    return float(loss), values
+
+
+def rate_scale(step: int, config: RunConfig) -> float:
+    """Learning-rate factor: linear warm-up, flat, linear to zero over the last `decay` fraction."""
+    warm = min(1.0, (step + 1) / max(1, config.warmup))
+    left = (config.steps - step) / max(1.0, config.steps * config.decay)
+    return warm * min(1.0, left)
+
+
+def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside layers, AdamW for everything else (Muon: Jordan 2024)."""
+    muon, adam = [], []
+    for name, parameter in model.named_parameters():
+        (muon if parameter.ndim == 2 and "layers." in name and "table" not in name else adam).append(parameter)
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(adam, lr=config.adam_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+    ]
+    if muon and config.muon_rate:
+        optimizers.append(
+            torch.optim.Muon(
+                muon, lr=config.muon_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
+            )
+        )
+    elif muon:
+        optimizers[0].add_param_group({"params": muon})
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return optimizers
+
+
+def _forward(model: nn.Module, place: Place) -> Forward:
+    """The model's forward at compute precision; weights stay float32 and receive the gradients."""
+    if place.ranks > 1 or place.dtype == torch.float32:
+        return model
+
+    def call(*args: object, **kwargs: object) -> object:
+        weights = {name: p.to(place.dtype) for name, p in model.named_parameters()}
+        return functional_call(model, weights, args, kwargs)
+
+    call.dtype = place.dtype
+    return call
+
+
+def _shard(model: nn.Module, place: Place) -> None:
+    mesh = init_device_mesh(place.device.type, (place.ranks,))
+    policy = MixedPrecisionPolicy(param_dtype=place.dtype, reduce_dtype=torch.float32)
+    for module in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
+        for layer in module:
+            fully_shard(layer, mesh=mesh, mp_policy=policy)
+    fully_shard(model, mesh=mesh, mp_policy=policy)
+
+
+@contextlib.contextmanager
+def _place(config: RunConfig) -> Iterator[Place]:
+    cuda = torch.cuda.is_available()
+    ranks, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    best = torch.bfloat16 if cuda else best_cpu_dtype()
+    dtype = {"auto": best, "fp32": torch.float32, "bf16": torch.bfloat16}[config.precision]
+    if cuda:
+        torch.cuda.set_device(device)
+        torch.set_float32_matmul_precision("high")
+    if ranks > 1:
+        dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield Place(device, rank, ranks, dtype)
+    finally:
+        if ranks > 1:
+            dist.destroy_process_group()
+
+
+def _sheet(task: Task, state: _State) -> None:
+    raw = {name: p.detach().clone() for name, p in state.model.named_parameters()}
+    with torch.no_grad():
+        for name, parameter in state.model.named_parameters():
+            parameter.copy_(state.ema[name])
+        try:
+            task.sheet(state.model, state.out, state.step)
+        finally:
+            for name, parameter in state.model.named_parameters():
+                parameter.copy_(raw[name])
+
+
+def _log_row(path: Path, row: dict[str, float]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = not path.is_file()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(row))
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _plot(path: Path) -> None:
+    """The loss curve as a picture beside the numbers, where matplotlib is installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        log.info("matplotlib is not installed: no loss curve drawn, the numbers are in %s", path)
+        return
+    if not path.is_file():
+        return
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    figure = Figure(figsize=(8, 4))
+    axes = figure.add_subplot()
+    for key in [k for k in rows[0] if k != "step"]:
+        axes.plot([int(r["step"]) for r in rows], [float(r[key]) for r in rows], label=key, linewidth=0.8)
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    axes.legend()
+    figure.savefig(path.with_suffix(".png"), dpi=120)

@@ -1,0 +1,44 @@
+"""What the training loop needs to know of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+Batch = dict[str, Tensor]
+Forward = Callable[..., object]
+
+
+class Task(Protocol):
+    """A model, its data and its loss. The loop owns precision, optimiser, averaging, checkpoints and pictures' timing."""
+
+    name: str
+
+    def model(self) -> nn.Module:
+        """The module to train, initialised the same way on every call; only its `forward` is called."""
+        ...
+
+    def batch(self, step: int, rank: int, ranks: int) -> Batch:
+        """The batch of a step: a pure function of its arguments, so that a resumed run continues exactly."""
+        ...
+
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Scalar loss of `forward` (the model at training precision) on a batch, and values to log."""
+        ...
+
+    def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
+        """Write a picture of what the model does now."""
+        ...
+
+
+def seed_of(*parts: int) -> int:
+    """One seed from several integers, so that neighbouring steps and ranks share no random numbers."""
+    mixed = 0x9E3779B97F4A7C15
+    for part in parts:
+        mixed = ((mixed ^ (part + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+        mixed ^= mixed >> 31
+    return mixed >> 1

@@ -1,0 +1,13 @@
+"""The procedural world that the built-in model learns: scenes, motion, pictures, sounds, captions, exact labels."""
+
+from .caption import captions, synonyms, vocabulary
+from .label import labels
+from .physics import Events, Motion, simulate
+from .render import render
+from .scene import LABEL_NAMES, Scenes, sample_scenes
+from .sound import pitch_of, synthesise
+
+__all__ = [
+    "LABEL_NAMES", "Events", "Motion", "Scenes", "captions", "labels", "pitch_of", "render", "sample_scenes",
+    "simulate", "synonyms", "synthesise", "vocabulary",
+]  # fmt: skip

@@ -1,0 +1,187 @@
+"""Motion in closed form: poses at any time, and contacts at exact times."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .scene import BEACON, BOUNCE, COLLIDE, HOP, HOVER, RESTITUTION, ROLL, SPIN, Scenes
+
+GRAVITY = 9.8
+BOUNCES = 14
+IMPACT, PULSE, FLASH = range(3)
+SPIN_RATE = 3.6
+ROLL_SPAN = 0.55
+
+
+@dataclass(frozen=True)
+class Events:
+    """Things that sound and show at one instant: `time` in seconds (inf = none), `strength` 0..1, all `[B, N, E]`."""
+
+    time: Tensor
+    strength: Tensor
+    kind: Tensor
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Objects at T times: `centre [B, T, N, 3]`, `turn [B, T, N, 2]` (yaw, roll), `glow [B, T, N]`, `flash [B, T]`."""
+
+    centre: Tensor
+    turn: Tensor
+    glow: Tensor
+    flash: Tensor
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The solved motion of a batch; `poses(times)` evaluates it, `events` and `flashes [B, E]` are exact."""
+
+    scenes: Scenes
+    events: Events
+    flashes: Tensor
+    speed: Tensor
+    hit_time: Tensor
+
+    def poses(self, times: Tensor) -> Poses:
+        """Poses at `times [T]` seconds."""
+        s, t = self.scenes, times[None, :, None]
+        action = s.action[:, None]
+        rest = s.radius[:, None]
+        height = torch.zeros_like(rest + t)
+        height = torch.where(action == BOUNCE, _bounce_height(s, self.events.time, times), height)
+        height = torch.where(action == HOP, _hop_height(s, t), height)
+        hover = 0.75 + 0.16 * torch.sin(2 * math.pi * (0.7 * t + s.phase[:, None]))
+        height = torch.where(action == HOVER, hover, height)
+        travelled = self._travel(times)
+        x = s.x[:, None] + travelled
+        y = rest + height
+        centre = torch.stack((x, y, s.z[:, None].expand_as(x)), dim=-1)
+        yaw = s.yaw[:, None] + torch.where(action == SPIN, SPIN_RATE * t, torch.zeros_like(t))
+        yaw = yaw + torch.where(action == HOVER, 0.8 * t, torch.zeros_like(t))
+        turn = torch.stack((yaw, -travelled / rest), dim=-1)
+        return Poses(centre, turn, self._glow(t[..., None]), _flash(self.flashes, times))
+
+    def _travel(self, times: Tensor) -> Tensor:
+        """Metres along x since the start, `[B, T, N]`."""
+        s, t = self.scenes, times[None, :, None]
+        rolling = self.speed[:, None] * (t - s.seconds / 2)
+        travelled = torch.where(s.action[:, None] == ROLL, rolling, torch.zeros_like(rolling))
+        after = (t - self.hit_time[:, None, None]).clamp_min(0)
+        before = (t - self.hit_time[:, None, None]).clamp_max(0)
+        # The struck object takes most of the momentum and both slow down by friction.
+        runner = self.speed[:, None, :1] * (before + 0.2 * _slowing(after))
+        struck = self.speed[:, None, :1] * 0.7 * _slowing(after)
+        pair = torch.cat((runner, struck, torch.zeros_like(runner)), dim=-1)
+        return torch.where((s.action[:, :1] == COLLIDE)[:, None], pair, travelled)
+
+    def _glow(self, t: Tensor) -> Tensor:
+        since = t - self.events.time[:, None]
+        pulse = torch.where(self.events.kind[:, None] == PULSE, torch.exp(-since.clamp_min(0) / 0.12), torch.zeros(()))
+        return (pulse * (since >= 0)).amax(-1)
+
+
+def simulate(scenes: Scenes) -> Motion:
+    """Solve the motion of a batch of scenes."""
+    s = scenes
+    none = torch.full((*s.x.shape, BOUNCES), math.inf)
+    time, strength = none.clone(), torch.zeros_like(none)
+    for action, solve in ((BOUNCE, _bounces), (HOP, _hops), (BEACON, _pulses)):
+        chosen = ((s.action == action) & s.present)[..., None]
+        times, strengths = solve(s)
+        time, strength = torch.where(chosen, times, time), torch.where(chosen, strengths, strength)
+    direction = (s.direction == 2).float() - (s.direction == 1).float()
+    half = 0.5 * s.aspect**0.5 * 4.6
+    speed = direction * 2 * ROLL_SPAN * half * (0.9 + 0.2 * s.pace) / s.seconds
+    hit_time, speed, scenes = _collision(s, speed, direction)
+    collides = scenes.action[:, 0] == COLLIDE
+    time[:, 1, 0] = torch.where(collides, hit_time, time[:, 1, 0])
+    strength[:, 1, 0] = torch.where(collides, torch.ones(()), strength[:, 1, 0])
+    time[:, 0, 0] = torch.where(collides, hit_time, time[:, 0, 0])
+    strength[:, 0, 0] = torch.where(collides, torch.ones(()), strength[:, 0, 0])
+    kind = torch.where((scenes.action == BEACON)[..., None], PULSE, IMPACT).expand_as(time)
+    return Motion(scenes, Events(time, strength, kind), _flash_times(scenes), speed, hit_time)
+
+
+def _collision(s: Scenes, speed: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Scenes]:
+    """Put the runner beside the object that it will strike, touching at the hit time."""
+    collides = s.action[:, 0] == COLLIDE
+    hit = s.seconds * (0.35 + 0.15 * s.pace[:, 0])
+    half = 0.5 * s.aspect**0.5 * 4.6
+    run = direction[:, 0] * half * 0.62 / hit
+    speed = speed.clone()
+    speed[:, 0] = torch.where(collides, run, speed[:, 0])
+    x, z = s.x.clone(), s.z.clone()
+    x[:, 1] = torch.where(collides, direction[:, 0] * half * 0.12, x[:, 1])
+    x[:, 0] = torch.where(collides, x[:, 1] - direction[:, 0] * (s.radius[:, 0] + s.radius[:, 1]), x[:, 0])
+    z[:, 0] = torch.where(collides, z[:, 1], z[:, 0])
+    # A third object stands behind, out of the way.
+    z[:, 2] = torch.where(collides, z[:, 1] + 1.8, z[:, 2])
+    moved = {f: getattr(s, f) for f in s.__dataclass_fields__} | {"x": x, "z": z}
+    return torch.where(collides, hit, torch.full_like(hit, 1e6)), speed, Scenes(**moved)
+
+
+def _slowing(t: Tensor) -> Tensor:
+    """Distance of unit speed that friction brings to rest."""
+    return 1 - torch.exp(-t)
+
+
+def _bounce_start(s: Scenes) -> tuple[Tensor, Tensor, Tensor]:
+    height = 0.8 + 0.5 * s.pace
+    return height, torch.sqrt(2 * height / GRAVITY), torch.tensor(RESTITUTION)[s.material]
+
+
+def _bounces(s: Scenes) -> tuple[Tensor, Tensor]:
+    _, first, e = _bounce_start(s)
+    k = torch.arange(BOUNCES)
+    powers = e[..., None] ** k
+    # Flights between contacts last 2 v / g, each shorter by the restitution.
+    elapsed = torch.cumsum(torch.cat((first[..., None], 2 * first[..., None] * powers[..., 1:]), -1), -1)
+    return elapsed, powers
+
+
+def _bounce_height(s: Scenes, contacts: Tensor, times: Tensor) -> Tensor:
+    height, first, e = _bounce_start(s)
+    t = times[None, :, None]
+    index = (contacts[:, None] <= t[..., None]).sum(-1)
+    falling = height[:, None] - 0.5 * GRAVITY * t**2
+    last = torch.gather(contacts[:, None].expand(-1, len(times), -1, -1), -1, (index - 1).clamp_min(0)[..., None])[..., 0]
+    since = t - last
+    flight = e[:, None] ** index * GRAVITY * first[:, None] * since - 0.5 * GRAVITY * since**2
+    return torch.where(index == 0, falling, flight).clamp_min(0).nan_to_num(0)
+
+
+def _hop_period(s: Scenes) -> Tensor:
+    return 0.52 + 0.2 * s.pace
+
+
+def _hops(s: Scenes) -> tuple[Tensor, Tensor]:
+    period = _hop_period(s)[..., None]
+    times = period * (torch.arange(BOUNCES) + 1 - 0.5 * s.phase[..., None])
+    return times, torch.full_like(times, 0.7)
+
+
+def _hop_height(s: Scenes, t: Tensor) -> Tensor:
+    period = _hop_period(s)[:, None]
+    inside = torch.remainder(t + 0.5 * s.phase[:, None] * period, period)
+    return 0.5 * GRAVITY * inside * (period - inside)
+
+
+def _pulses(s: Scenes) -> tuple[Tensor, Tensor]:
+    period = (0.5 + 0.3 * s.pace)[..., None]
+    times = period * (torch.arange(BOUNCES) + 0.3 + 0.5 * s.phase[..., None])
+    return times, torch.ones_like(times)
+
+
+def _flash_times(s: Scenes) -> Tensor:
+    times = torch.stack((0.3 + 0.8 * s.light, 1.9 + 1.2 * s.light), -1)
+    return torch.where((s.weather == 3)[:, None], times, torch.full_like(times, math.inf))
+
+
+def _flash(flashes: Tensor, times: Tensor) -> Tensor:
+    since = times[None, :, None] - flashes[:, None]
+    flicker = torch.exp(-since.clamp_min(0) / 0.14) * (0.7 + 0.3 * torch.cos(since.clamp_max(9).nan_to_num(0, 0, 0) * 60))
+    return torch.where(since >= 0, flicker, torch.zeros(())).amax(-1)
