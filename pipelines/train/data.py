@@ -70,8 +70,8 @@ class Codec:
 class ClipPool:
     """Shards of encoded clips in `folder`, rendered on demand."""
 
-    def __init__(self, folder: Path, codec: Codec, *, seed: int = 0, clips: int = 64) -> None:
-        self.folder, self.codec, self.seed, self.clips = folder, codec, seed, clips
+    def __init__(self, folder: Path, codec: Codec, *, seed: int = 0, clips: int = 64, fast: bool = False) -> None:
+        self.folder, self.codec, self.seed, self.clips, self.fast = folder, codec, seed, clips, fast
 
     def path(self, bucket: Bucket, index: int) -> Path:
         return self.folder / f"{bucket.name}-{self.seed}-{index:05d}.safetensors"
@@ -93,7 +93,7 @@ class ClipPool:
         videos, audios, captions = [], [], []
         for start in range(0, self.clips, RENDER_BATCH):
             seed = seed_of(self.seed, index, start, bucket.steps, bucket.rows, bucket.columns)
-            base, wave, texts = render_clips(self.codec.grid, bucket, min(RENDER_BATCH, self.clips - start), seed)
+            base, wave, texts = render_clips(self.codec.grid, bucket, min(RENDER_BATCH, self.clips - start), seed, self.fast)
             videos.append(self.codec.video.encode_base(base * 2 - 1).half())
             audios.append(self.codec.audio.encode(wave).half())
             captions += texts
@@ -107,7 +107,9 @@ class ClipPool:
         os.replace(partial, path)
 
 
-def render_clips(grid: Grid, bucket: Bucket, count: int, seed: int) -> tuple[Tensor, Tensor, list[list[str]]]:
+def render_clips(
+    grid: Grid, bucket: Bucket, count: int, seed: int, fast: bool = False
+) -> tuple[Tensor, Tensor, list[list[str]]]:
     """Base video `[N, 3, F, H, W]` in 0..1, sound `[N, 1, S]` and the captions of `count` scenes."""
     frames = grid.frames(bucket.steps)
     seconds = frames / float(grid.fps)
@@ -115,7 +117,7 @@ def render_clips(grid: Grid, bucket: Bucket, count: int, seed: int) -> tuple[Ten
     motion = world.simulate(scenes)
     times = base_times(grid, bucket.steps)
     size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
-    base = world.render(scenes, motion, times, *size, samples=2).transpose(1, 2)
+    base = world.render(scenes, motion, times, *size, samples=2, fast=fast).transpose(1, 2)
     wave = world.synthesise(scenes, motion, grid.samples(frames), grid.sample_rate)[:, None]
     variants = [world.captions(scenes, seed=seed_of(seed, k)) for k in range(CAPTIONS_PER_CLIP)]
     return base, wave, [list(texts) for texts in zip(*variants, strict=True)]

@@ -51,6 +51,9 @@ class JointOptions:
     pool: str = "runs/pool"
     batch: int = 32
     shards: int = 64
+    first_shards: int = 4
+    steps_per_shard: int = 40
+    compile_renderer: bool = False
     init: str = ""
     text: str = ""
     drop_caption: float = 0.1
@@ -97,7 +100,7 @@ class JointTask:
         self.run, self.config = run, CONFIGS[run.model]
         self.options = JointOptions.parse(run.options)
         self.codec = load_codec(self.config, Path(self.options.codec))
-        self.pool = ClipPool(Path(self.options.pool), self.codec, seed=run.seed)
+        self.pool = ClipPool(Path(self.options.pool), self.codec, seed=run.seed, fast=self.options.compile_renderer)
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
         self.buckets = [Bucket.parse(name) for name in self.options.buckets]
 
@@ -120,8 +123,11 @@ class JointTask:
         )[0]
         draw = random.Random(seed_of(self.run.seed, step, rank, ranks))
         videos, audios, texts = [], [], []
-        for _ in range(self.options.batch):
-            shard = self.pool.shard(bucket, draw.randrange(self.options.shards))
+        # The pool opens up as training goes on, so that a run may start before all of it is rendered.
+        o = self.options
+        ready = min(o.shards, o.first_shards + step // o.steps_per_shard)
+        for _ in range(o.batch):
+            shard = self.pool.shard(bucket, draw.randrange(ready))
             index = draw.randrange(len(shard.captions))
             videos.append(shard.video[index])
             audios.append(shard.audio[index])

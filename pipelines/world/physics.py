@@ -130,7 +130,7 @@ def _slowing(t: Tensor) -> Tensor:
 
 
 def _bounce_start(s: Scenes) -> tuple[Tensor, Tensor, Tensor]:
-    height = 0.8 + 0.5 * s.pace
+    height = 0.7 + 0.35 * s.pace
     return height, torch.sqrt(2 * height / GRAVITY), torch.tensor(RESTITUTION)[s.material]
 
 

@@ -32,9 +32,9 @@ GROUND_TEXTURE = torch.tensor(
 )
 SKY_TOP = torch.tensor([[0.16, 0.42, 0.90], [0.34, 0.26, 0.56], [0.02, 0.03, 0.11], [0.52, 0.56, 0.62]])
 SKY_LOW = torch.tensor([[0.74, 0.88, 0.99], [1.0, 0.60, 0.30], [0.12, 0.15, 0.34], [0.78, 0.80, 0.83]])
-SUN_TINT = torch.tensor([[1.0, 0.98, 0.92], [1.0, 0.88, 0.76], [0.85, 0.92, 1.0], [1.0, 1.0, 1.0]])
+SUN_TINT = torch.tensor([[1.0, 0.98, 0.92], [1.0, 0.93, 0.85], [0.85, 0.92, 1.0], [1.0, 1.0, 1.0]])
 SUN_POWER = torch.tensor([0.78, 0.66, 0.46, 0.22])
-AMBIENT = torch.tensor([[0.42, 0.45, 0.50], [0.46, 0.41, 0.42], [0.24, 0.26, 0.33], [0.66, 0.67, 0.69]])
+AMBIENT = torch.tensor([[0.42, 0.45, 0.50], [0.48, 0.45, 0.46], [0.27, 0.29, 0.35], [0.78, 0.79, 0.81]])
 # Reflectance facing the viewer, highlight strength, highlight exponent: rubber, metal, wood, glass.
 GLOSS = torch.tensor([[0.02, 0.12, 8.0], [0.30, 0.9, 60.0], [0.03, 0.10, 10.0], [0.16, 1.0, 140.0]])
 CAMERA_HEIGHT = 1.5
@@ -130,7 +130,7 @@ def _camera(s: Scenes, times: Tensor) -> tuple[Tensor, Tensor]:
     """Camera places `[F, 3]` and axes `[F, 3, 3]` (columns right, up, forward)."""
     along = (times / s.seconds - 0.5).clamp(-0.5, 0.5)[None]
     yaw = 0.34 * along * ((s.camera == 2).float() - (s.camera == 1).float())[:, None]
-    dolly = 1.5 * (along + 0.5 * 0) * ((s.camera == 3).float() - (s.camera == 4).float())[:, None]
+    dolly = 1.5 * along * ((s.camera == 3).float() - (s.camera == 4).float())[:, None]
     place = torch.stack((torch.zeros_like(dolly), torch.full_like(dolly, CAMERA_HEIGHT), dolly), -1).flatten(0, 1)
     yaw = yaw.flatten()
     zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
@@ -255,13 +255,15 @@ def _object_colour(v: Values, d: list[Tensor], hit: Values) -> Tensor:
     wrap = (0.25 + 0.75 * lambert).clamp_min(0) * 0.9
     hemisphere = 0.72 + 0.28 * normal[1]
     up = (reflected[1] * 2).clamp(-1, 1)
+    above = (reflected[1] * 5 + 0.5).clamp(0, 1)
     channels = []
     for i in range(3):
         base = hit[f"a{i}"]
         base = base + hit["stripe"] * (torch.where(base > 0.9, base * 0.72, 0.62 + 0.38 * base) - base) * 0.8
         lit = base * (v["ambient"][:, i, None, None] * hemisphere + v["power"][:, i, None, None] * wrap)
         low, top = v["sky_low"][:, i, None, None], v["sky_top"][:, i, None, None]
-        around = torch.where(up > 0, low + (top - low) * up, v["ground"][:, i, None, None] * (0.6 - 0.3 * up) * low)
+        below = v["ground"][:, i, None, None] * 0.7 * low
+        around = below + above * (low + (top - low) * up.clamp_min(0) - below)
         # Reflections are mixed in at low strength, so that a colour stays what its name says.
         shade = lit + fresnel * 0.55 * (around - lit) + highlight * v["power"][:, i, None, None] * 0.8
         channels.append(shade + hit["glow"] * (0.35 + 0.9 * base))
@@ -364,7 +366,7 @@ def _weather(v: Values, colour: Tensor, x: Tensor, y: Tensor) -> Tensor:
         chance = _hash(column * 1.31 + seed * 7 + layer)
         fall = y * (2.6 + layer) + time * (7.5 + chance * 2) + chance * 17
         drop = _hash(fall.floor() * 3.7 + column)
-        streak = (0.5 - (fall - fall.floor() - 0.5).abs()).clamp_min(0) * ((u - column - 0.5).abs() < 0.16) * (drop > 0.45)
+        streak = (0.5 - (fall - fall.floor() - 0.5).abs()).clamp_min(0) * ((u - column - 0.5).abs() < 0.16) * (drop > 0.62)
         rain = rain + streak * 1.1
         cell = 11.0 + 7 * layer
         sway = 0.25 * torch.sin(time * 1.3 + layer * 2 + y * 4)
@@ -373,7 +375,7 @@ def _weather(v: Values, colour: Tensor, x: Tensor, y: Tensor) -> Tensor:
         keep = _hash(cx * 5.3 + cy * 9.1 + seed * 3 + layer)
         ox, oy = 0.3 + 0.4 * _hash(cx * 2.1 + cy * 4.3), 0.3 + 0.4 * _hash(cx * 7.7 + cy * 1.9)
         near = ((fx - cx - ox) ** 2 + (fy - cy - oy) ** 2) * (75 - 20 * layer)
-        snow = snow + torch.exp(-near) * (keep > 0.45)
+        snow = snow + torch.exp(-near) * (keep > 0.55)
     fog = 0.10 * v["wet"] + 0.08 * v["snow"]
     colour = colour + fog[:, None, None, None] * (v["sky_low"][..., None, None] - colour)
     colour = colour + (rain * v["wet"][:, None, None] * 0.55).clamp(0, 0.6)[:, None] * (0.92 - colour)

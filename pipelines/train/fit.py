@@ -1,0 +1,61 @@
+"""Fit the linear codecs on renders of the world and write them as one safetensors file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from safetensors.torch import save_file
+
+from ..model.config import Config
+from ..vae.audio import AudioAutoencoder
+from ..vae.video import VideoAutoencoder
+from .data import Bucket, render_clips
+
+log = logging.getLogger(__name__)
+
+FIT_BUCKETS = ("7x8x14", "7x10x10", "7x14x8")
+BATCHES = 8
+SEED = 90210
+
+
+def fit_codec(config: Config, path: Path) -> None:
+    """Fit on all sizes and weathers together, report the error on held-out clips, and save."""
+    video, audio = VideoAutoencoder(config.video, config.grid), AudioAutoencoder(config.audio, config.grid)
+    pixels, mels = [], []
+    for index in range(BATCHES):
+        for number, name in enumerate(FIT_BUCKETS):
+            base, wave, _ = render_clips(config.grid, Bucket.parse(name), 6, SEED + 10 * index + number)
+            pixels.append(_video_blocks(base * 2 - 1, config))
+            mels.append(rearrange(audio.mel(wave), "b m (t i) -> (b t) (i m)", i=config.grid.hops_per_latent))
+    video.codec.fit(torch.cat(pixels))
+    audio.codec.fit(torch.cat(mels))
+    _report(config, video, audio)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    tensors = {f"video.codec.{k}": v for k, v in video.codec.state_dict().items()}
+    tensors |= {f"audio.codec.{k}": v for k, v in audio.codec.state_dict().items()}
+    save_file(tensors, partial)
+    os.replace(partial, path)
+
+
+def _video_blocks(base: torch.Tensor, config: Config) -> torch.Tensor:
+    n, p = config.video.frames, config.video.block
+    still = base[:, :, :1].repeat_interleave(n, dim=2)
+    whole = torch.cat((still, base[:, :, 1:]), dim=2)
+    blocks = rearrange(whole, "b c (t n) (h p) (w q) -> (b t h w) (c n p q)", n=n, p=p, q=p)
+    return blocks[torch.randperm(len(blocks), generator=torch.Generator().manual_seed(0))[:4000]]
+
+
+def _report(config: Config, video: VideoAutoencoder, audio: AudioAutoencoder) -> None:
+    base, wave, _ = render_clips(config.grid, Bucket.parse(FIT_BUCKETS[0]), 16, SEED - 1)
+    latent = video.encode_base(base * 2 - 1)
+    again = (video.decode_base(latent) / 2 + 0.5).clamp(0, 1)
+    psnr = -10 * (again - base).square().mean((1, 2, 3, 4)).log10()
+    sound = audio.encode(wave)
+    error = (audio.decode_mel(sound) - audio.mel(wave)).square().mean().sqrt() * 8.686
+    log.info("video: %.2f dB mean, %.2f dB worst, latent deviation %.3f", psnr.mean(), psnr.min(), latent.std())
+    log.info("audio: %.2f dB log-mel error, latent deviation %.3f", error, sound.std())

@@ -1,0 +1,65 @@
+"""The linear codec: blocks of a signal to their strongest components and back (Karhunen-Loeve transform).
+
+Fitted once by principal components, then frozen: the same bits on every device, and exact for inpainting.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class LinearCodec(nn.Module):
+    """`[..., size]` blocks to `[..., channels]` coefficients of about unit variance.
+
+    Unfitted, the basis is the low-frequency corner of a cosine transform over `axes`, whose product is `size`.
+    """
+
+    def __init__(self, axes: tuple[int, ...], channels: int, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        size = math.prod(axes)
+        self.register_buffer("basis", _cosine_basis(axes, channels).to(device))
+        self.register_buffer("mean", torch.zeros(size, device=device))
+        self.register_buffer("scale", torch.full((channels,), 0.5 * math.sqrt(size / channels), device=device))
+
+    def encode(self, blocks: Tensor) -> Tensor:
+        """Coefficients of blocks, float32."""
+        return (blocks.float() - self.mean.float()) @ self.basis.float().T / self.scale.float()
+
+    def decode(self, coefficients: Tensor) -> Tensor:
+        """Blocks of coefficients, float32."""
+        return (coefficients.float() * self.scale.float()) @ self.basis.float() + self.mean.float()
+
+    @torch.no_grad()
+    def fit(self, blocks: Tensor) -> None:
+        """Principal components of `blocks [N, size]`; channels are scaled by the square root of their deviation.
+
+        Full whitening would make the model spend itself on the noise tail, no scaling would lose the fine channels.
+        """
+        flat = blocks.double()
+        self.mean.copy_(flat.mean(0))
+        covariance = torch.cov((flat - flat.mean(0)).T)
+        values, vectors = torch.linalg.eigh(covariance)
+        count = len(self.scale)
+        deviation = values.flip(0)[:count].clamp_min(1e-8).sqrt()
+        # The sign of a principal axis is arbitrary: fix it, so that every fit of the same data gives the same latents.
+        basis = vectors.flip(1)[:, :count].T
+        signs = basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()
+        scale = deviation.sqrt()
+        overall = (deviation / scale).square().mean().sqrt()
+        self.basis.copy_(basis * signs)
+        self.scale.copy_(scale * overall)
+
+
+def _cosine_basis(axes: tuple[int, ...], channels: int) -> Tensor:
+    """The `channels` smoothest vectors of the orthonormal cosine transform over `axes`, `[channels, product]`."""
+    basis, order = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    for size in axes:
+        points = torch.arange(size, dtype=torch.float64)
+        waves = torch.cos(math.pi / size * (points + 0.5) * points[:, None]) * math.sqrt(2 / size)
+        waves[0] /= math.sqrt(2)
+        basis = torch.einsum("ai,bj->abij", basis, waves).flatten(2).flatten(0, 1)
+        order = (order[:, None] + (points / size) ** 2).flatten()
+    return basis[order.argsort(stable=True)[:channels]].float()
