@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .config import RunConfig
+from .decoder import DecoderTask
 from .joint import JointTask
 from .task import Task
+from .vocoder import VocoderTask
 from .words import WordsTask
 
 TASKS: dict[str, Callable[[RunConfig], Task]] = {
     "words": WordsTask,
     "joint": JointTask,
+    "decoder": DecoderTask,
+    "vocoder": VocoderTask,
 }
 
 

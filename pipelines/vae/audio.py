@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -14,6 +12,7 @@ from ..model.config import AudioConfig
 from ..model.ops import TORCH, Ops
 from .linear import LinearCodec
 from .mel import log_mel, mel_filters
+from .vocoder import Vocoder
 
 
 class AudioAutoencoder(nn.Module):
@@ -36,6 +35,7 @@ class AudioAutoencoder(nn.Module):
         self.codec = LinearCodec((grid.hops_per_latent, config.mels), config.channels, device)
         filters = mel_filters(config.mels, config.fft, grid.sample_rate).to(device)
         self.register_buffer("filters", filters, persistent=False)
+        self.vocoder = Vocoder(config, grid.hop, filters, ops, dtype=dtype, device=device)
 
     def mel(self, wave: Tensor) -> Tensor:
         """Log-mel `[B, mels, frames]`; the sound is padded to whole latents."""
@@ -53,3 +53,11 @@ class AudioAutoencoder(nn.Module):
         """Log-mel `[B, mels, frames]` of latents."""
         blocks = self.codec.decode(rearrange(latent, "b c t -> b t c"))
         return rearrange(blocks, "b t (i m) -> b m (t i)", i=self.grid.hops_per_latent)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Waveform `[B, 1, T' * stride]` of latents `[B, C, T']`."""
+        if latent.ndim != 3 or latent.shape[1] != self.config.channels:
+            raise ValueError(f"The audio decoder takes [B, {self.config.channels}, steps]; got {list(latent.shape)}.")
+        if not latent.isfinite().all():
+            raise ValueError("The audio latent holds NaN or infinity. Sample it again, with a lower guidance scale.")
+        return self.vocoder(self.decode_mel(latent))[:, None].clamp(-1, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -10,7 +12,11 @@ from torch import Tensor, nn
 from ..clock import Grid
 from ..model.config import VideoConfig
 from ..model.ops import TORCH, Ops
+from .decoder import HISTORY, VideoDecoder, between
 from .linear import LinearCodec
+
+# Pixels that the head makes at once: larger frames come in smaller groups, so that memory stays bounded.
+GROUP_PIXELS = 1 << 21
 
 
 class VideoAutoencoder(nn.Module):
@@ -31,6 +37,7 @@ class VideoAutoencoder(nn.Module):
         super().__init__()
         self.config, self.grid = config, grid
         self.codec = LinearCodec((3, config.frames, config.block, config.block), config.channels, device)
+        self.decoder = VideoDecoder(config, grid.temporal, grid.spatial, ops, dtype=dtype, device=device)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Latents of a video at output size and rate; frames must be 8k+1 and sides multiples of 32."""
@@ -52,10 +59,75 @@ class VideoAutoencoder(nn.Module):
 
     def decode_base(self, latent: Tensor) -> Tensor:
         """The base video `[B, 3, 4k+1, h, w]` that the linear inverse gives."""
+        n, base = self.config.frames, self._blocks(latent)
+        return torch.cat((base[:, :, :n].mean(2, keepdim=True), base[:, :, n:]), dim=2)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """The video `[B, 3, F, H, W]`, about -1..1: all that `decode_frames` yields."""
+        return torch.cat(list(self.decode_frames(latent)), dim=2)
+
+    def decode_frames(self, latent: Tensor) -> Iterator[Tensor]:
+        """Yield the video `[B, 3, n, H, W]` a few frames at a time, step by step."""
+        check_latent(latent, self.config.channels)
+        for step in range(latent.shape[2]):
+            window = self._window(latent, step)
+            features = self.decoder.features(window.flatten(1, 2).to(self._dtype))
+            smooth = self._smooth(window)
+            wanted = range(self.grid.temporal) if step else range(self.grid.temporal - 1, self.grid.temporal)
+            for frames in self._groups(wanted, smooth):
+                yield self._render(features[:, frames], smooth[:, :, frames])
+
+    def reconstruct(self, latent: Tensor) -> Tensor:
+        """`decode` with all steps in one batch: more memory, better for training; equal up to rounding."""
+        steps = latent.shape[2]
+        windows = torch.stack([self._window(latent, step) for step in range(steps)], dim=1).flatten(0, 1)
+        features = self.decoder.features(windows.flatten(1, 2).to(self._dtype))
+        frames = self._render(features, self._smooth(windows)).unflatten(0, (-1, steps))
+        first, rest = frames[:, 0, :, -1:], frames[:, 1:].transpose(1, 2).flatten(2, 3)
+        return torch.cat((first, rest), dim=2)
+
+    def _blocks(self, latent: Tensor) -> Tensor:
+        """Linear inverse `[B, 3, 4T, h, w]`, the first step as its still block."""
         n, p = self.config.frames, self.config.block
         blocks = self.codec.decode(rearrange(latent, "b c t h w -> b t h w c"))
-        base = rearrange(blocks, "b t h w (c n p q) -> b c (t n) (h p) (w q)", c=3, n=n, p=p, q=p)
-        return torch.cat((base[:, :, :n].mean(2, keepdim=True), base[:, :, n:]), dim=2)
+        return rearrange(blocks, "b t h w (c n p q) -> b c (t n) (h p) (w q)", c=3, n=n, p=p, q=p)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.decoder.enter.weight.dtype
+
+    def _window(self, latent: Tensor, step: int) -> Tensor:
+        """The latents that a step sees `[B, 3, C, h, w]`, oldest first; zeros stand before the start."""
+        seen = latent[:, :, max(0, step + 1 - HISTORY) : step + 1].transpose(1, 2)
+        return F.pad(seen, (0, 0, 0, 0, 0, 0, HISTORY - seen.shape[1], 0))
+
+    def _smooth(self, window: Tensor) -> Tensor:
+        """Linear inverse of the newest latent at base size, 24 fps `[B, 3, 8, h, w]`."""
+        blocks = self._blocks(window[:, -2:].transpose(1, 2))
+        n = self.config.frames
+        return between(blocks[:, :, n - 1], blocks[:, :, n:])
+
+    def _render(self, features: Tensor, smooth: Tensor) -> Tensor:
+        """Frames `[B, 3, n, H, W]` of features `[B, n, ...]` and smooth base frames `[B, 3, n, h, w]`."""
+        count = features.shape[1]
+        base = smooth.transpose(1, 2).flatten(0, 1)
+        large = F.interpolate(base, scale_factor=self.config.upscale, mode="bilinear", align_corners=False)
+        pixels = large + self.decoder.details(features.flatten(0, 1)).to(large.dtype)
+        return pixels.unflatten(0, (-1, count)).transpose(1, 2)
+
+    def _groups(self, frames: range, smooth: Tensor) -> Iterator[slice]:
+        pixels = smooth.shape[0] * smooth.shape[-1] * smooth.shape[-2] * self.config.upscale**2
+        size = max(1, GROUP_PIXELS // pixels)
+        for start in range(frames.start, frames.stop, size):
+            yield slice(start, min(start + size, frames.stop))
+
+
+def check_latent(latent: Tensor, channels: int) -> None:
+    """Refuse what is not a finite video latent `[B, channels, T, h, w]`."""
+    if latent.ndim != 5 or latent.shape[1] != channels:
+        raise ValueError(f"The video decoder takes [B, {channels}, steps, height, width]; got {list(latent.shape)}.")
+    if not latent.isfinite().all():
+        raise ValueError("The video latent holds NaN or infinity. Sample it again, with a lower guidance scale.")
 
 
 def _check_pixels(pixels: Tensor, side: int, temporal: int) -> None:

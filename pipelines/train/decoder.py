@@ -1,0 +1,109 @@
+"""Training of the video decoder: from latents of the small base video back to full-size renders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from .. import world
+from ..model.config import CONFIGS
+from ..vae.video import VideoAutoencoder
+from .checkpoint import load_averaged
+from .config import RunConfig
+from .joint import load_codec
+from .sheet import contact_sheet
+from .task import Batch, Forward, seed_of
+
+STEPS = 3
+RENDER_BATCH = 4
+# The transformer's latents are never perfect: the decoder learns to clean up this much error.
+LATENT_NOISE = 0.25
+
+
+class DecoderModel(nn.Module):
+    """Latents in, full-size frames out; only the decoder's weights are trained."""
+
+    def __init__(self, vae: VideoAutoencoder) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latent: Tensor) -> Tensor:
+        return self.vae.reconstruct(latent)
+
+
+class DecoderTask:
+    """L1, gradient L1 and coarse L1 on crops rendered at output size and rate."""
+
+    name = "decoder"
+
+    def __init__(self, run: RunConfig) -> None:
+        self.run, self.config = run, CONFIGS[run.model]
+        self.count = int(run.options.get("batch", 4))
+        self.crops = int(run.options.get("crops", 384))
+        self.side = int(run.options.get("side", 128))
+        self.folder = Path(run.options.get("pool", "runs/crops"))
+        self.fast = bool(run.options.get("compile_renderer", False))
+        self.codec = load_codec(self.config, Path(run.options["codec"]))
+
+    def model(self) -> DecoderModel:
+        torch.manual_seed(self.run.seed)
+        vae = VideoAutoencoder(self.config.video, self.config.grid)
+        vae.codec.load_state_dict(self.codec.video.codec.state_dict())
+        vae.decoder.reset_parameters()
+        if init := self.run.options.get("init"):
+            weights = {k.removeprefix("vae."): v for k, v in load_averaged(Path(init)).items()}
+            vae.load_state_dict(weights, strict=False)
+        return DecoderModel(vae)
+
+    def batch(self, step: int, rank: int, ranks: int) -> Batch:
+        g = torch.Generator().manual_seed(seed_of(self.run.seed, step, rank, ranks))
+        picked = torch.randint(0, self.crops, (self.count,), generator=g)
+        pixels = torch.stack([self._crop(int(index)) for index in picked]).float() / 127.5 - 1
+        latent = self.codec.video.encode(pixels)
+        level = LATENT_NOISE * torch.rand(self.count, 1, 1, 1, 1, generator=g)
+        return {"pixels": pixels, "latent": latent + level * torch.randn(latent.shape, generator=g)}
+
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        made, wanted = forward(batch["latent"]).float(), batch["pixels"]
+        plain = F.l1_loss(made, wanted)
+        edges = sum(F.l1_loss(made.diff(dim=d), wanted.diff(dim=d)) for d in (2, 3, 4))
+        coarse = F.l1_loss(F.avg_pool3d(made, (1, 4, 4)), F.avg_pool3d(wanted, (1, 4, 4)))
+        psnr = -10 * torch.log10(F.mse_loss(made.detach(), wanted) / 4)
+        return plain + edges + coarse, {"l1": float(plain), "edges": float(edges), "psnr": float(psnr)}
+
+    def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
+        pixels = torch.stack([self._crop(index) for index in range(6)]).float() / 127.5 - 1
+        with torch.no_grad():
+            made = model(self.codec.video.encode(pixels))
+        pairs = torch.stack((pixels, made), 1).flatten(0, 1)
+        contact_sheet(pairs / 2 + 0.5, folder / f"sheet-{step:06d}.png", columns=5, scale=1)
+
+    def _crop(self, index: int) -> Tensor:
+        """Crop `[3, F, side, side]` uint8, from the file of its group, rendered when missing."""
+        path = self.folder / f"{self.side}-{index // RENDER_BATCH:05d}.safetensors"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}")
+            save_file({"pixels": self._render(index // RENDER_BATCH)}, partial)
+            os.replace(partial, path)
+        return load_file(path)["pixels"][index % RENDER_BATCH]
+
+    def _render(self, group: int) -> Tensor:
+        """The same random window of several scenes `[N, 3, F, side, side]`."""
+        grid = self.config.grid
+        seed = seed_of(self.run.seed, group, self.side)
+        scenes = world.sample_scenes(RENDER_BATCH, seed=seed)
+        motion = world.simulate(scenes)
+        g = torch.Generator().manual_seed(seed)
+        height, width = self.side / 256, self.side / 448
+        top = float(torch.rand(1, generator=g)) * (1 - height)
+        left = float(torch.rand(1, generator=g)) * (1 - width)
+        times = float(torch.rand(1, generator=g)) + torch.arange(grid.frames(STEPS)) / float(grid.fps)
+        window = (top, left, top + height, left + width)
+        frames = world.render(scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.fast)
+        return frames.transpose(1, 2).mul(255).round().byte().contiguous()
