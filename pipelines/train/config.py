@@ -16,7 +16,7 @@ class RunConfig:
     """One training run.
 
     `task` names an entry of `tasks.TASKS`, `options` go to it. Learning rate warms up over `warmup` steps and falls
-    to zero over the last `decay` fraction of all steps.
+    to zero over the last `decay` fraction of all steps. `rates` scales the rates of parameters by name prefix.
     """
 
     task: str
@@ -35,6 +35,7 @@ class RunConfig:
     save_every: int = 500
     sheet_every: int = 500
     minutes: float = 0.0
+    rates: dict[str, float] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -147,7 +147,7 @@ class JointTask:
         video_loss = _weighted_error(video, clean.video, levels.video)
         audio_loss = _weighted_error(audio, clean.audio, levels.audio)
         total = video_loss + self.options.audio_weight * audio_loss
-        return total, {"video": float(video_loss), "audio": float(audio_loss)}
+        return total, {"video": float(video_loss.detach()), "audio": float(audio_loss.detach())}
 
     @staticmethod
     def lowers(forward: Forward) -> bool:

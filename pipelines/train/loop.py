@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -112,7 +113,7 @@ def _step(
     with torch.no_grad():
         for name, parameter in state.model.named_parameters():
             state.ema[name].lerp_(parameter, 1 - decay)
-    return float(loss), values
+    return float(loss.detach()), values
 
 
 def rate_scale(step: int, config: RunConfig) -> float:
@@ -124,24 +125,23 @@ def rate_scale(step: int, config: RunConfig) -> float:
 
 def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside layers, AdamW for everything else (Muon: Jordan 2024)."""
-    muon, adam = [], []
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        (muon if parameter.ndim == 2 and "layers." in name and "table" not in name else adam).append(parameter)
+        matrix = bool(config.muon_rate) and parameter.ndim == 2 and "layers." in name and "table" not in name
+        factor = next((f for prefix, f in config.rates.items() if name.startswith(prefix)), 1.0)
+        groups.setdefault((matrix, factor), []).append(parameter)
+    adam = [_group(v, config.adam_rate * f) for (matrix, f), v in groups.items() if not matrix]
+    muon = [_group(v, config.muon_rate * f) for (matrix, f), v in groups.items() if matrix]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(adam, lr=config.adam_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        torch.optim.AdamW(adam, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     ]
-    if muon and config.muon_rate:
-        optimizers.append(
-            torch.optim.Muon(
-                muon, lr=config.muon_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
-            )
-        )
-    elif muon:
-        optimizers[0].add_param_group({"params": muon})
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
+    if muon:
+        optimizers.append(torch.optim.Muon(muon, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"))
     return optimizers
+
+
+def _group(parameters: list[nn.Parameter], rate: float) -> dict[str, Any]:
+    return {"params": parameters, "lr": rate, "initial_lr": rate}
 
 
 def _forward(model: nn.Module, place: Place) -> Forward:
