@@ -1,0 +1,36 @@
+"""Join trained parts into one checkpoint."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from .. import world
+from ..model.config import Config
+from ..weights.checkpoint import save_checkpoint
+from .checkpoint import load_averaged
+
+log = logging.getLogger(__name__)
+
+LICENCE = "Apache-2.0"
+# Where each part's averaged weights live inside the training checkpoint of its task.
+SOURCES = {"joint": {"dit.": "dit.", "text.": "text."}, "decoder": {"vae.": "video."}, "vocoder": {"audio.": "audio."}}
+
+
+def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
+    """Write `out` from the training checkpoints `joint`, `decoder`, `vocoder` and the fitted `codec`."""
+    missing = (set(SOURCES) | {"codec"}) - set(parts)
+    if missing:
+        raise ValueError(f"Export needs {', '.join(f'{name}=PATH' for name in sorted(missing))}.")
+    tensors: dict[str, Tensor] = {}
+    for name, prefixes in SOURCES.items():
+        for key, value in load_averaged(parts[name]).items():
+            for prefix, target in prefixes.items():
+                if key.startswith(prefix):
+                    tensors[target + key[len(prefix) :]] = value
+    tensors |= load_file(parts["codec"])
+    digest = save_checkpoint(out, config, tuple(world.vocabulary()), tensors, licence=LICENCE, metrics={})
+    log.info("%s: %.1f MB, %s", out, out.stat().st_size / 1e6, digest)

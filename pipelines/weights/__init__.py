@@ -1,0 +1,1 @@
+"""Checkpoints and the cards that describe them."""
