@@ -66,10 +66,10 @@ class VideoAutoencoder(nn.Module):
         """The video `[B, 3, F, H, W]`, about -1..1: all that `decode_frames` yields."""
         return torch.cat(list(self.decode_frames(latent)), dim=2)
 
-    def decode_frames(self, latent: Tensor) -> Iterator[Tensor]:
-        """Yield the video `[B, 3, n, H, W]` a few frames at a time, step by step."""
+    def decode_frames(self, latent: Tensor, first: int = 0) -> Iterator[Tensor]:
+        """Yield the video `[B, 3, n, H, W]` a few frames at a time, from latent step `first` on."""
         check_latent(latent, self.config.channels)
-        for step in range(latent.shape[2]):
+        for step in range(first, latent.shape[2]):
             window = self._window(latent, step)
             features = self.decoder.features(window.flatten(1, 2).to(self._dtype))
             smooth = self._smooth(window)

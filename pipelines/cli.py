@@ -1,0 +1,101 @@
+"""The command line: `kinetophone "a red ball bounces on grass" -o out.mp4`, without a host."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from .clip.clip import Clip
+from .clock import ASPECTS
+from .generate import Request, generate
+from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
+from .media.write import write
+from .sampling.guidance import Guidance
+from .weights.card import DEFAULT_CARD, card_names, read_card
+from .weights.load import Models, load_models
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, or 2 for a request that cannot be served, or 130 when stopped."""
+    options = _parser().parse_args(argv)
+    try:
+        path = run(options)
+    except ValueError as error:
+        print(f"kinetophone: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nkinetophone: stopped, nothing was written", file=sys.stderr)
+        return 130
+    print(path)
+    return 0
+
+
+def run(options: argparse.Namespace) -> Path:
+    """Generate and write the file; returns its path."""
+    out, kind = Path(options.output).resolve(), find_format(options.format)
+    if not options.prompt.strip():
+        raise ValueError("The prompt is empty. Say what should happen, for example: a red ball bounces on grass.")
+    if not out.parent.is_dir():
+        raise ValueError(f"The folder {out.parent} does not exist. Create it first, or choose another.")
+    card = read_card(options.card)
+    models = load_models(Path(options.weights) if options.weights else card.name)
+    width, height = _size(options, models)
+    request = Request(
+        options.prompt, width, height, options.seconds, options.negative, options.seed, options.steps or card.steps,
+        card.shift, Guidance(options.guidance or card.guidance_video, options.guidance or card.guidance_audio),
+    )  # fmt: skip
+    _notes(request, models)
+    clip = _progress_of_sampling(request, models)
+    return _progress_of_writing(clip, out, options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kinetophone", description=__doc__)
+    parser.add_argument("prompt", help="what should be seen and heard")
+    parser.add_argument("-o", "--output", default="kinetophone.mp4", help="file to write (%(default)s)")
+    parser.add_argument("--negative", default="", help="what should not be there")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length (%(default)s)")
+    parser.add_argument("--aspect", default="landscape", choices=list(ASPECTS))
+    parser.add_argument("--size", help="WIDTHxHEIGHT in pixels, instead of an aspect")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same video (%(default)s)")
+    parser.add_argument("--steps", type=int, help="sampling steps (the model card's)")
+    parser.add_argument("--guidance", type=float, help="how literally to follow the prompt (the model card's)")
+    parser.add_argument("--card", default=DEFAULT_CARD, help=f"model card: {', '.join(card_names())}")
+    parser.add_argument("--weights", help="a checkpoint file, instead of the card's own")
+    parser.add_argument("--format", default=DEFAULT_FORMAT, choices=list(formats()))
+    parser.add_argument("--quality", default=DEFAULT_QUALITY, choices=["standard", "high", "small"])
+    return parser
+
+
+def _size(options: argparse.Namespace, models: Models) -> tuple[int, int]:
+    if not options.size:
+        return models.config.grid.size_of(options.aspect)
+    width, _, height = options.size.partition("x")
+    if not (width.isdigit() and height.isdigit()):
+        raise ValueError(f"A size is WIDTHxHEIGHT, for example 448x256; got {options.size!r}.")
+    return int(width), int(height)
+
+
+def _notes(request: Request, models: Models) -> None:
+    for note in request.plan(models.config).notes:
+        print(note, file=sys.stderr)
+    if unknown := models.tokenizer.unknown_words(request.prompt):
+        print(f"Words that the model was not trained on: {', '.join(unknown)}.", file=sys.stderr)
+
+
+def _progress_of_sampling(request: Request, models: Models) -> Clip:
+    with tqdm(total=request.steps, desc="sampling", file=sys.stderr) as bar:
+        return generate(request, models, on_step=lambda step, total: bar.update(step - bar.n) and None)
+
+
+def _progress_of_writing(clip: Clip, out: Path, options: argparse.Namespace) -> Path:
+    kind = find_format(options.format)
+    metadata = {"kinetophone": json.dumps(dict(clip.lineage))}
+    with tqdm(total=clip.shape.frames, desc="writing", file=sys.stderr) as bar:
+        return write(
+            clip, out, kind, metadata, quality=options.quality, on_frame=lambda done, total: bar.update() and None
+        )

@@ -1,0 +1,79 @@
+"""The whole flow on one page: prompt, text context, noise, latents, clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from .clip.clip import Clip
+from .clip.decode import decode_clip
+from .clock import Plan
+from .model.config import Config
+from .sampling.denoise import guided_denoiser
+from .sampling.guidance import Guidance
+from .sampling.loop import sample_euler
+from .sampling.noise import draw_noise
+from .sampling.schedule import flow_schedule
+from .types import AVLatent, TextContext, VideoShape
+from .weights.load import Models
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make. Sizes and length are snapped to the model's grid; `plan` says how."""
+
+    prompt: str
+    width: int
+    height: int
+    seconds: float
+    negative: str = ""
+    seed: int = 0
+    steps: int = 20
+    shift: float = 1.5
+    guidance: Guidance = field(default_factory=Guidance)
+
+    def plan(self, config: Config) -> Plan:
+        """The shape that the grid gives, and what it changed."""
+        return config.grid.plan(self.width, self.height, self.seconds)
+
+
+def generate(request: Request, models: Models, on_step: OnStep | None = None) -> Clip:
+    """Sample a clip; its frames are decoded when they are asked for. What `on_step(step, total)` raises stops it."""
+    shape = request.plan(models.config).shape
+    with torch.inference_mode():
+        latent = sample(request, models, shape, on_step)
+    lineage: dict[str, Any] = {**asdict(request), "model": models.config.name, "weights": models.digest}
+    return decode_clip(latent, models.video, models.audio, lineage)
+
+
+def sample(request: Request, models: Models, shape: VideoShape, on_step: OnStep | None = None) -> AVLatent:
+    """Latents of picture and sound."""
+    denoiser = guided_denoiser(
+        models.dit, encode_text(models, request.prompt), encode_text(models, request.negative), request.guidance
+    )
+    device = models.dit.modality.device
+    noise = draw_noise(empty_latent(models.config, shape), request.seed).to(device)
+
+    def callback(step: int, total: int, denoised: AVLatent) -> None:
+        if on_step is not None:
+            on_step(step, total)
+
+    return sample_euler(denoiser, noise, flow_schedule(request.steps, request.shift), callback)
+
+
+def encode_text(models: Models, prompt: str) -> TextContext:
+    """The context of one prompt."""
+    return models.text(models.tokenizer.encode([prompt]).to(models.text.words.weight.device))
+
+
+def empty_latent(config: Config, shape: VideoShape, batch: int = 1) -> AVLatent:
+    """A latent of zeros for a shape on the grid."""
+    return AVLatent(
+        torch.zeros(batch, config.dit.video_channels, *config.grid.latent_size(shape)),
+        torch.zeros(batch, config.dit.audio_channels, config.grid.audio_steps(shape.frames)),
+    )

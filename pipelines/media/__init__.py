@@ -1,0 +1,1 @@
+"""Files: one streaming writer, one lazy reader, and the formats as data."""
