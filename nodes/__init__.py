@@ -1,0 +1,30 @@
+"""The pack's nodes, one file a stage, in the order of the flow."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from ..pipelines.host.model import register
+from ..pipelines.host.paths import register_folders
+from .decode import Decode, DecodeAudio, EncodeAudio, EncodeVideo
+from .latent import ConcatAV, EmptyLatent, SeparateAV
+from .load import Loader
+from .sample import GuidanceNode, Sampler, Schedule
+from .save import Save
+from .text import TextEncode
+
+NODES: list[type[io.ComfyNode]] = [
+    Loader, TextEncode, EmptyLatent, ConcatAV, SeparateAV, Schedule, GuidanceNode, Sampler, Decode, EncodeVideo,
+    EncodeAudio, DecodeAudio, Save,
+]  # fmt: skip
+
+# The oldest host never calls on_load, so this happens at import.
+register_folders()
+register()
+
+
+class KinetophoneExtension(ComfyExtension):
+    """What the host asks for the nodes."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return NODES

@@ -1,0 +1,51 @@
+"""Save stage."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io, ui
+
+from ..pipelines.host.media import StreamVideo, save_output
+from ..pipelines.media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
+
+
+class Save(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneSave",
+            display_name="Save Video",
+            category="Kinetophone/save",
+            description=(
+                "Writes a video frame by frame, with its sound, its colours tagged and the workflow inside: drop the "
+                "file into the editor to get the workflow back."
+            ),
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Video.Input("video", tooltip="Any video, from this pack or another."),
+                io.String.Input(
+                    "filename_prefix", default="kinetophone/video", tooltip="Name below the output folder; a number follows."
+                ),
+                io.Combo.Input(
+                    "format", options=list(formats()), default=DEFAULT_FORMAT, tooltip="mp4-h264 plays everywhere."
+                ),
+                io.Combo.Input(
+                    "quality",
+                    options=list(find_format(DEFAULT_FORMAT).quality),
+                    default=DEFAULT_QUALITY,
+                    tooltip="high is larger, small is smaller and slower.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output("saved", display_name="video", tooltip="The same video, to use further."),
+                io.String.Output("path", display_name="path", tooltip="Where the file is."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, video: io.Video.Type, filename_prefix: str, format: str, quality: str) -> io.NodeOutput:
+        hidden = cls.hidden
+        metadata = {**(hidden.extra_pnginfo or {}), "prompt": hidden.prompt} if hidden.prompt else {}
+        target = save_output(video, filename_prefix, format, quality, metadata, hidden.unique_id)
+        shown = ui.PreviewVideo([ui.SavedResult(target.filename, target.subfolder, io.FolderType.output)])
+        return io.NodeOutput(StreamVideo.of_file(target.path), str(target.path), ui=shown)

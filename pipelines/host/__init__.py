@@ -1,0 +1,1 @@
+"""Everything that touches ComfyUI: models, latents, media, paths and progress as the host's own types."""

@@ -1,0 +1,125 @@
+"""Our text encoder as the host's CLIP, with its `(words:1.2)` weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_management
+import comfy.ops
+import comfy.sd
+import comfy.sd1_clip
+import torch
+from torch import Tensor, nn
+
+from ..model.config import TextConfig
+from ..model.ops import TORCH
+from ..text.encoder import TextEncoder
+from ..text.tokenizer import Tokenizer, split
+from ..weights.checkpoint import Checkpoint
+from .ops import host_ops
+
+KEY = "kinetophone"
+# Rows are numbers of one token; the host counts and weighs tokens as (token, weight) pairs.
+Row = tuple[tuple[int, ...], float]
+
+
+class HostTokenizer:
+    """The host's tokenizer protocol over `Tokenizer`."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+
+    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **kwargs: Any) -> dict[str, list[list[Row]]]:
+        """Rows of the prompt, each with its weight."""
+        plain, weights = [], [1.0]
+        parsed = comfy.sd1_clip.token_weights(comfy.sd1_clip.escape_important(text), 1.0)
+        for segment, weight in parsed:
+            segment = comfy.sd1_clip.unescape_important(segment)
+            plain.append(segment)
+            weights += [weight] * len(split(segment))
+        rows = self.tokenizer.encode([" ".join(plain)])[0]
+        weights = (weights + [1.0] * len(rows))[: len(rows)]
+        pairs = [(tuple(row.tolist()), weight) for row, weight in zip(rows, weights, strict=True)]
+        return {KEY: [[(*pair, index) for index, pair in enumerate(pairs)] if return_word_ids else pairs]}
+
+    def untokenize(self, rows: list[Row]) -> list[tuple[Row, str]]:
+        """Rows with their words; a word outside the vocabulary is shown as a mark."""
+        words = {index + 3: word for index, word in enumerate(self.tokenizer.words)}
+        return [(row, words.get(row[0][0], "?")) for row in rows if row[0][0] > 1]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {}
+
+
+class HostTextEncoder(nn.Module):
+    """The host's text encoder protocol over `TextEncoder`; always float32, it is small."""
+
+    def __init__(self, config: TextConfig, device: Any, model_options: dict[str, Any]) -> None:
+        super().__init__()
+        operations = model_options.get("custom_operations", comfy.ops.manual_cast)
+        self.encoder = TextEncoder(config, host_ops(operations, TORCH.attention), dtype=torch.float32, device=device)
+        self.dtypes = {torch.float32}
+
+    def set_clip_options(self, options: dict[str, Any]) -> None:
+        """Nothing to choose: there is one output layer."""
+
+    def reset_clip_options(self) -> None:
+        """Nothing was chosen."""
+
+    def encode_token_weights(self, tokens: dict[str, list[list[Row]]]) -> tuple[Tensor, Tensor]:
+        """Context `[1, L, width]`, zero at padding, and its mean; weights scale the tokens."""
+        rows = tokens[KEY][0]
+        device = comfy.model_management.text_encoder_device()
+        context = self.encoder(torch.tensor([[pair[0] for pair in rows]], device=device))
+        weights = torch.tensor([pair[1] for pair in rows], device=device)
+        weighted = context.tokens * weights[None, :, None]
+        return weighted, weighted.mean(1)
+
+    def load_sd(self, state: dict[str, Tensor]) -> Any:
+        return self.encoder.load_state_dict(state, strict=True)
+
+
+class _Target:
+    """What `comfy.sd.CLIP` builds itself from: constructors with our arguments bound."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.params: dict[str, Any] = {}
+        text = checkpoint.config.text
+
+        def tokenizer(**kwargs: Any) -> HostTokenizer:
+            return HostTokenizer(Tokenizer(text, checkpoint.words))
+
+        def encoder(device: Any = None, dtype: Any = None, model_options: Any = None) -> HostTextEncoder:
+            return HostTextEncoder(text, device, model_options or {})
+
+        self.tokenizer, self.clip = tokenizer, encoder
+
+
+def make_clip(checkpoint: Checkpoint) -> comfy.sd.CLIP:
+    """The host's CLIP object of a checkpoint."""
+    state = {key: value.float() for key, value in checkpoint.part("text").items()}
+    parameters = sum(value.numel() for value in state.values())
+    clip = comfy.sd.CLIP(_Target(checkpoint), parameters=parameters, model_options={"dtype": torch.float32})
+    clip.load_sd(state)
+    return clip
+
+
+def unknown_words(clip: Any, text: str) -> list[str]:
+    """Words that the built-in encoder was not trained on; none for any other encoder."""
+    tokenizer = getattr(clip, "tokenizer", None)
+    return tokenizer.tokenizer.unknown_words(text) if isinstance(tokenizer, HostTokenizer) else []
+
+
+def encode_prompt(clip: Any, text: str) -> Any:
+    """The host's CONDITIONING of a text, with any text encoder. Raises ValueError when there is none."""
+    if clip is None:
+        raise ValueError("There is no text encoder: the loader found none in the checkpoint. Load one separately.")
+    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
+
+
+def prompt_note(clip: Any, text: str) -> str:
+    """What the user should know about a prompt before sampling."""
+    unknown = unknown_words(clip, text)
+    if unknown:
+        return f"Not in the model's vocabulary, it will guess from spelling: {', '.join(unknown)}."
+    return "All words are known." if isinstance(getattr(clip, "tokenizer", None), HostTokenizer) else ""

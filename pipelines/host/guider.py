@@ -1,0 +1,110 @@
+"""Guidance with separate scales as the host's GUIDER, and the wrapper that old hosts need for joint latents."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import comfy.patcher_extension
+import comfy.samplers
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ..sampling.guidance import Guidance
+from ..types import AVLatent
+
+WRAPPER_KEY = "kinetophone"
+
+
+class KinetophoneGuider(comfy.samplers.CFGGuider):
+    """The host's guider with a scale each for picture, sound and their coupling."""
+
+    def __init__(self, patcher: Any, positive: Any, negative: Any, guidance: Guidance) -> None:
+        super().__init__(patcher)
+        self.guidance = guidance
+        self.shapes: list[Any] = []
+        self.set_conds(positive, negative)
+        # Any scale but 1 makes the host evaluate the negative prompt; the combination is ours.
+        self.set_cfg(2.0 if guidance.needs_negative else 1.0)
+
+    def inner_sample(self, *args: Any, **kwargs: Any) -> Tensor:
+        self.shapes = kwargs.get("latent_shapes") or [args[0].shape]
+        return super().inner_sample(*args, **kwargs)
+
+    def predict_noise(
+        self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] | None = None, seed: int | None = None
+    ) -> Tensor:
+        options = model_options or {}
+        alone = self._uncoupled(x, timestep, options) if self.guidance.needs_uncoupled and len(self.shapes) > 1 else None
+
+        def combine(args: dict[str, Any]) -> Tensor:
+            negative = args["uncond_denoised"] if self.guidance.needs_negative else None
+            return x - self._combine(args["cond_denoised"], negative, alone)
+
+        return comfy.samplers.sampling_function(
+            self.inner_model, x, timestep, self.conds.get("negative"), self.conds.get("positive"), self.cfg,
+            model_options={**options, "sampler_cfg_function": combine}, seed=seed,
+        )  # fmt: skip
+
+    def _uncoupled(self, x: Tensor, timestep: Tensor, options: dict[str, Any]) -> Tensor:
+        """The prediction in which the streams do not see each other."""
+        transformer = {
+            **options.get("transformer_options", {}), "a2v_cross_attn": False, "v2a_cross_attn": False,
+        }  # fmt: skip
+        options = {**options, "transformer_options": transformer}
+        return comfy.samplers.calc_cond_batch(self.inner_model, [self.conds["positive"]], x, timestep, options)[0]
+
+    def _combine(self, cond: Tensor, uncond: Tensor | None, alone: Tensor | None) -> Tensor:
+        if len(self.shapes) == 1:
+            scale = self.guidance.video if len(self.shapes[0]) == 5 else self.guidance.audio
+            return self.guidance.combine_stream(cond, uncond, None, scale)
+        parts = [None if value is None else self._split(value) for value in (cond, uncond, alone)]
+        made = self.guidance.combine(*parts)
+        return comfy.utils.pack_latents(made.streams)[0]
+
+    def _split(self, packed: Tensor) -> AVLatent:
+        return AVLatent(*comfy.utils.unpack_latents(packed, self.shapes))
+
+
+def joint_sampling(
+    executor: Any,
+    noise: Tensor,
+    latent_image: Tensor,
+    sampler: Any,
+    sigmas: Tensor,
+    denoise_mask: Any = None,
+    callback: Any = None,
+    disable_pbar: bool = False,
+    seed: int | None = None,
+    latent_shapes: Any = None,
+) -> Tensor:
+    """OUTER_SAMPLE wrapper: masks, disabled noise and previews of joint latents on hosts that lack them."""
+    if latent_shapes is not None and len(latent_shapes) > 1:
+        executor.class_obj.model_patcher.model.latent_shapes = latent_shapes
+        if noise.shape != latent_image.shape:
+            # The host hands over the noise of the first stream alone when noise is disabled.
+            noise = torch.zeros_like(latent_image)
+        if denoise_mask is not None and not _is_packed(denoise_mask, latent_shapes):
+            denoise_mask = _pack_masks(denoise_mask, latent_shapes)
+    return executor(
+        noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, latent_shapes=latent_shapes
+    )
+
+
+def install(patcher: Any) -> None:
+    """Add `joint_sampling` to a model."""
+    kind = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
+    patcher.add_wrapper_with_key(kind, WRAPPER_KEY, joint_sampling)
+
+
+def _is_packed(mask: Any, shapes: Any) -> bool:
+    values = sum(math.prod(shape[1:]) for shape in shapes)
+    return not mask.is_nested and mask.ndim == 3 and mask.shape[-1] == values
+
+
+def _pack_masks(mask: Any, shapes: Any) -> Tensor:
+    masks = list(mask.unbind()) if mask.is_nested else [mask]
+    masks += [torch.ones(shape) for shape in shapes[len(masks) :]]
+    fitted = [comfy.utils.reshape_mask(m.float(), shape) for m, shape in zip(masks, shapes, strict=True)]
+    return comfy.utils.pack_latents(fitted)[0]

@@ -1,0 +1,114 @@
+"""Joint latents in the host's forms: nested, packed, or one stream alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.nested_tensor
+import torch
+from torch import Tensor
+
+from ..clock import ASPECTS
+from ..generate import empty_latent
+from ..model.config import MINI, Config
+from ..types import AVLatent
+
+Latent = dict[str, Any]
+
+CUSTOM = "custom"
+ASPECT_NAMES = [*ASPECTS, CUSTOM]
+
+
+def requested_size(aspect: str, width: int, height: int) -> tuple[int, int]:
+    """Pixels of an aspect preset; `custom` takes width and height. Raises ValueError for an unknown preset."""
+    return (width, height) if aspect == CUSTOM else MINI.grid.size_of(aspect)
+
+
+def empty(width: int, height: int, seconds: float, batch: int = 1, config: Config = MINI) -> tuple[Latent, str]:
+    """A blank joint latent on the grid, and the text that says what was asked, what was made, and why."""
+    plan = config.grid.plan(width, height, seconds)
+    shape = plan.shape
+    made = (
+        f"{shape.width} x {shape.height}, {shape.frames} frames at {shape.fps} a second = "
+        f"{float(shape.seconds):.2f} s, sound at {config.grid.sample_rate} Hz."
+    )
+    return nested(empty_latent(config, shape, batch)), "\n".join((made, *plan.notes))
+
+
+def nested(latent: AVLatent) -> Latent:
+    """The host's LATENT of a joint latent; one stream alone stays a plain tensor."""
+    streams = latent.streams
+    return {"samples": comfy.nested_tensor.NestedTensor(streams) if len(streams) > 1 else streams[0]}
+
+
+def streams_of(latent: Latent) -> AVLatent:
+    """Both streams of the host's LATENT. Raises ValueError for what is neither picture nor sound."""
+    samples = latent["samples"]
+    parts = samples.unbind() if samples.is_nested else [samples]
+    video = next((part for part in parts if part.ndim == 5), None)
+    audio = next((part for part in parts if part.ndim < 5), None)
+    if len(parts) == 1 and video is None and parts[0].ndim == 4 and latent.get("type") != "audio":
+        raise ValueError(
+            f"This latent is a still image {list(parts[0].shape)}; expected video [B, C, T, H, W], sound [B, C, T'], "
+            "or both. Use Empty Latent of this pack, or a node that makes video latents."
+        )
+    if len(parts) == 1 and video is None and parts[0].ndim == 3 and parts[0].shape[1] == 1:
+        raise ValueError(
+            "This latent is packed: picture and sound are one row of numbers, as some hosts return the denoised "
+            "output of a sampler. Connect the sampler's other output, or Separate with the original latent as shape."
+        )
+    return AVLatent(video, audio)
+
+
+def concatenate(video: Latent, audio: Latent) -> Latent:
+    """One joint latent of two; masks are joined too, and a stream without one is generated whole."""
+    picture, sound = streams_of(video).video, streams_of(audio).audio
+    if picture is None or sound is None:
+        raise ValueError(
+            "Concat needs a picture latent and a sound latent; "
+            f"{'the first has no picture' if picture is None else 'the second has no sound'}."
+        )
+    joined = nested(AVLatent(picture, sound))
+    masks = [_mask_of(video, picture, first=True), _mask_of(audio, sound, first=False)]
+    if any(mask is not None for mask in masks):
+        whole = [_ones(stream) if mask is None else mask for mask, stream in zip(masks, (picture, sound), strict=True)]
+        joined["noise_mask"] = comfy.nested_tensor.NestedTensor(whole)
+    return joined
+
+
+def separate(latent: Latent, like: Latent | None = None) -> tuple[Latent, Latent]:
+    """Picture and sound of a joint latent, masks included; `like` gives the shapes of a packed one."""
+    if like is not None:
+        latent = {**latent, "samples": unpacked(latent["samples"], like["samples"])}
+    both = streams_of(latent)
+    if both.video is None or both.audio is None:
+        raise ValueError("This latent holds only one stream. Separate takes a joint latent of picture and sound.")
+    parts: list[Latent] = [{"samples": both.video}, {"samples": both.audio}]
+    mask = latent.get("noise_mask")
+    if mask is not None:
+        for part, stream in zip(parts, mask.unbind() if mask.is_nested else [mask], strict=False):
+            part["noise_mask"] = stream
+    return parts[0], parts[1]
+
+
+def unpacked(samples: Tensor, like: Tensor) -> Tensor:
+    """Packed `[B, 1, N]` samples in the form of `like`; anything else as it is."""
+    if samples.is_nested or not like.is_nested or samples.ndim != 3 or samples.shape[1] != 1:
+        return samples
+    shapes = [part.shape[1:] for part in like.unbind()]
+    sizes = [shape.numel() for shape in shapes]
+    if sum(sizes) != samples.shape[-1]:
+        raise ValueError(f"The packed latent has {samples.shape[-1]} values; its shape needs {sum(sizes)}.")
+    pieces = samples[:, 0].split(sizes, dim=1)
+    return comfy.nested_tensor.NestedTensor([p.reshape(-1, *s) for p, s in zip(pieces, shapes, strict=True)])
+
+
+def _mask_of(latent: Latent, stream: Tensor, first: bool) -> Tensor | None:
+    mask = latent.get("noise_mask")
+    if mask is None or not mask.is_nested:
+        return mask
+    return mask.unbind()[0 if first else -1]
+
+
+def _ones(stream: Tensor) -> Tensor:
+    return torch.ones(stream.shape[0], 1, *stream.shape[2:])

@@ -1,0 +1,92 @@
+"""From a checkpoint to the host's MODEL, CLIP and two VAEs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+import comfy.sd
+import torch
+from torch import Tensor
+
+from ..model.ops import best_cpu_dtype
+from ..vae.video import VideoAutoencoder
+from ..weights.checkpoint import Checkpoint, read_checkpoint
+from ..weights.load import build_audio, build_video
+from .clip import make_clip
+from .compat import load_weights, patcher_class
+from .guider import install
+from .model import KinetophoneModel, model_config
+from .vae import KinetophoneAudioVAE, KinetophoneVideoVAE
+
+PRECISIONS = {"auto": None, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The host's objects of one checkpoint."""
+
+    model: Any
+    clip: comfy.sd.CLIP
+    video_vae: KinetophoneVideoVAE
+    audio_vae: KinetophoneAudioVAE
+
+
+def load(path: Path, precision: str = "auto") -> Loaded:
+    """Load everything. Raises ValueError for a bad file or an unknown precision."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"The precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
+    checkpoint = read_checkpoint(path)
+    video = build_video(checkpoint)
+    model = make_model(checkpoint, PRECISIONS[precision])
+    model.model.latent_format.preview = _preview(video)
+    model.cached_patcher_init = (_reload, (str(path), precision))
+    return Loaded(model, make_clip(checkpoint), KinetophoneVideoVAE(video), KinetophoneAudioVAE(build_audio(checkpoint)))
+
+
+def make_model(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Any:
+    """The host's MODEL of a checkpoint, computing in `dtype` or what suits the device best."""
+    management = comfy.model_management
+    config = model_config(checkpoint.config)
+    device, offload = management.get_torch_device(), management.unet_offload_device()
+    state = checkpoint.part("dit")
+    if dtype is None:
+        dtype = _best_dtype(device, sum(value.numel() for value in state.values()), config)
+    config.set_inference_dtype(dtype, None)
+    model: KinetophoneModel = config.get_model(state, "", device=None)
+    model.to(offload)
+    patcher = patcher_class()(model, load_device=device, offload_device=offload)
+    load_weights(model, patcher, {key: value.to(dtype) for key, value in state.items()})
+    install(patcher)
+    return patcher
+
+
+def _best_dtype(device: torch.device, parameters: int, config: Any) -> torch.dtype:
+    # The host takes float32 on every CPU; ours multiplies bfloat16 faster where the processor has units for it.
+    if comfy.model_management.is_device_cpu(device):
+        return best_cpu_dtype()
+    return comfy.model_management.unet_dtype(
+        model_params=parameters, supported_dtypes=config.supported_inference_dtypes, weight_dtype=torch.float16
+    )
+
+
+def _reload(path: str, precision: str, disable_dynamic: bool = False, **unused: Any) -> Any:
+    """The host's way to make the same model again."""
+    return make_model(read_checkpoint(Path(path)), PRECISIONS[precision])
+
+
+def _preview(video: VideoAutoencoder) -> Any:
+    """A small frame of the newest step of a latent, from the linear codec alone."""
+
+    def preview(latent: Tensor) -> Tensor:
+        codec = video.codec
+        basis, mean, scale = (b.to(latent.device) for b in (codec.basis, codec.mean, codec.scale))
+        blocks = (latent.float().movedim(1, -1) * scale) @ basis + mean
+        n, p = video.config.frames, video.config.block
+        _, _, rows, columns, _ = blocks.shape
+        frame = blocks.reshape(rows, columns, 3, n, p, p)[:, :, :, n - 1].permute(2, 0, 3, 1, 4)
+        return frame.reshape(1, 3, 1, rows * p, columns * p)
+
+    return preview

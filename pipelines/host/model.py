@@ -1,0 +1,257 @@
+"""Our transformer as the host's MODEL: latent format, model classes, configuration and detection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.conds
+import comfy.latent_formats
+import comfy.model_base
+import comfy.model_detection
+import comfy.patcher_extension
+import comfy.supported_models
+import comfy.supported_models_base
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ..model.config import Config, DiTConfig, TextConfig
+from ..model.dit import AVTransformer, Coupling
+from ..types import TextContext
+from .ops import HostAttention, host_ops
+
+IMAGE_MODEL = "kinetophone"
+MULTIPLIER = 1000
+# A tensor name that no other model of the host has.
+SIGNATURE = "table_out"
+HEAD_WIDTHS = {64: 32}
+DEFAULT_HEAD_WIDTH = 128
+
+
+class KinetophoneLatentFormat(comfy.latent_formats.LatentFormat):
+    """Latents as they are; previews through the linear codec, one real small frame instead of one dot a cell."""
+
+    latent_channels = 64
+    latent_dimensions = 3
+    spacial_downscale_ratio = 32
+    temporal_downscale_ratio = 8
+    latent_rgb_factors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+
+    def __init__(self) -> None:
+        self.model: KinetophoneModel | None = None
+        self.preview: Callable[[Tensor], Tensor] = lambda latent: latent[:, :3]
+
+    def latent_rgb_factors_reshape(self, x0: Tensor) -> Tensor:
+        """The middle of the picture stream as one frame `[1, 3, 1, h, w]` in -1..1."""
+        shapes = self.model.latent_shapes if self.model is not None else None
+        if x0.ndim == 3 and shapes is not None and len(shapes) > 1:
+            x0 = comfy.utils.unpack_latents(x0, shapes)[0]
+        if x0.ndim != 5:
+            return x0.new_zeros(1, 3, 1, 1, 1)
+        middle = x0.shape[2] // 2
+        return self.preview(x0[:1, :, middle : middle + 1])
+
+
+class HostTransformer(AVTransformer):
+    """The transformer with the host's calling convention: a picture, a sound, or both as a list, and time 0..1000."""
+
+    def __init__(
+        self,
+        image_model: str | None = None,
+        dtype: torch.dtype | None = None,
+        device: Any = None,
+        operations: Any = None,
+        dit: dict[str, Any] | None = None,
+        text_width: int = TextConfig.width,
+        **unused: Any,
+    ) -> None:
+        attend = HostAttention()
+        config = Config.from_dict({"name": "host", "dit": dit or {}})
+        super().__init__(
+            config.dit, config.grid, text_width, host_ops(operations, attend), dtype=dtype, device=device
+        )
+        self.dtype = dtype
+        self.attend = attend
+
+    def forward(
+        self,
+        x: Tensor | list[Tensor],
+        timestep: Tensor,
+        context: Tensor | None = None,
+        transformer_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Tensor | list[Tensor]:
+        """Velocities in the form of `x`, through whatever other packs wrapped around diffusion models."""
+        options = transformer_options or {}
+        wrappers = comfy.patcher_extension.get_all_wrappers(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options
+        )
+        executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._forward, self, wrappers)
+        return executor.execute(x, timestep, context, options, **kwargs)
+
+    def _forward(
+        self, x: Tensor | list[Tensor], timestep: Tensor, context: Tensor, options: dict[str, Any], **kwargs: Any
+    ) -> Tensor | list[Tensor]:
+        streams = x if isinstance(x, list) else [x]
+        video = next((s for s in streams if s.ndim == 5), None)
+        audio = next((s for s in streams if s.ndim == 3), None)
+        sigma = timestep.float() / MULTIPLIER
+        masks = kwargs.get("masks") or {}
+        levels = [_levels(sigma, stream, masks.get(name)) for name, stream in (("video", video), ("audio", audio))]
+        # Padding of the text is exactly zero, so that nodes which join or blank conditionings need no mask of ours.
+        tokens = TextContext(context, context.ne(0).any(-1))
+        self.attend.options = options
+        try:
+            made = super().forward(video, audio, *levels, tokens, _coupling(options), _wrapper(options))
+        finally:
+            self.attend.options = {}
+        outputs = [stream for stream in made if stream is not None]
+        return outputs if isinstance(x, list) else outputs[0]
+
+
+class KinetophoneModel(comfy.model_base.BaseModel):
+    """The host's model object: rectified flow, joint latents, kept regions at noise level 0."""
+
+    def __init__(self, model_config: Any, device: Any = None) -> None:
+        super().__init__(model_config, comfy.model_base.ModelType.FLOW, device=device, unet_model=HostTransformer)
+        self.latent_shapes: list[Any] | None = None
+        self.latent_format.model = self
+
+    def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
+        """What goes to the transformer with each conditioning: text, stream shapes, masks."""
+        out: dict[str, Any] = {}
+        if (context := kwargs.get("cross_attn")) is not None:
+            # Joint attention sees every token: the host's repetition to a common length would change the result.
+            out["c_crossattn"] = comfy.conds.CONDRegular(context)
+        shapes = kwargs.get("latent_shapes") or [kwargs["noise"].shape]
+        if len(shapes) > 1:
+            out["latent_shapes"] = comfy.conds.CONDConstant(shapes)
+        if (mask := kwargs.get("denoise_mask")) is not None and bool((mask < 1).any()):
+            out["masks"] = comfy.conds.CONDConstant(_SameMasks(_stream_masks(mask, shapes)))
+        return out
+
+    def scale_latent_inpaint(self, latent_image: Tensor, **kwargs: Any) -> Tensor:
+        """Kept regions stay clean: their tokens run at noise level 0."""
+        return latent_image
+
+    def memory_required(self, input_shape: Any, cond_shapes: dict[str, Any] | None = None) -> float:
+        """Bytes of activations, from the number of tokens; packed latents hide it from the host's own formula."""
+        dit: DiTConfig = self.diffusion_model.config
+        values = input_shape[0] * (input_shape[1] if len(input_shape) > 3 else 1)
+        for side in input_shape[2:]:
+            values *= side
+        tokens = values / (dit.video_channels * dit.patch**2) + 128 * input_shape[0]
+        return tokens * (12 * dit.width + 4 * dit.hidden) * 4
+
+
+class _SameMasks(dict):
+    """Masks by stream; conditionings of one run share them and may be batched."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _SameMasks)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+
+class KinetophoneConfig(comfy.supported_models_base.BASE):
+    """What the host asks about the model."""
+
+    unet_config = {"image_model": IMAGE_MODEL}
+    unet_extra_config: dict[str, Any] = {}
+    sampling_settings = {"shift": 1.5, "multiplier": MULTIPLIER}
+    latent_format = KinetophoneLatentFormat
+    memory_usage_factor = 1.0
+    supported_inference_dtypes = [torch.bfloat16, torch.float32]
+
+    @classmethod
+    def matches(cls, unet_config: dict[str, Any], *args: Any, **kwargs: Any) -> bool:
+        return unet_config.get("image_model") == IMAGE_MODEL
+
+    def get_model(self, state_dict: dict[str, Tensor], prefix: str = "", device: Any = None) -> KinetophoneModel:
+        return KinetophoneModel(self, device=device)
+
+    def inpaint_model(self) -> bool:
+        return False
+
+    def clip_target(self, state_dict: dict[str, Tensor] | None = None) -> None:
+        return None
+
+
+def model_config(config: Config) -> KinetophoneConfig:
+    """The host's configuration object of a member of the family."""
+    return KinetophoneConfig(_unet_config(config.to_dict()["dit"], config.text.width))
+
+
+def register() -> None:
+    """Let the host's own loaders recognise files that its save nodes wrote of our model. Safe to call again."""
+    if KinetophoneConfig in comfy.supported_models.models:
+        return
+    comfy.supported_models.models.append(KinetophoneConfig)
+    original = comfy.model_detection.detect_unet_config
+
+    def detect(state_dict: dict[str, Tensor], key_prefix: str, *args: Any, **kwargs: Any) -> Any:
+        if key_prefix + SIGNATURE in state_dict and key_prefix + "modality" in state_dict:
+            return _detect(state_dict, key_prefix)
+        return original(state_dict, key_prefix, *args, **kwargs)
+
+    comfy.model_detection.detect_unet_config = detect
+
+
+def _detect(state: dict[str, Tensor], prefix: str) -> dict[str, Any]:
+    width = state[prefix + "modality"].shape[1]
+    layers = {key[len(prefix) :].split(".")[1] for key in state if key.startswith(prefix + "layers.")}
+    hidden = state[prefix + "layers.0.feed.down.weight"].shape[1]
+    dit = {
+        "width": width,
+        "depth": len(layers),
+        "heads": width // HEAD_WIDTHS.get(width, DEFAULT_HEAD_WIDTH),
+        "hidden": hidden,
+        "audio_channels": state[prefix + "audio_out.weight"].shape[0],
+        "bottleneck": state[prefix + "audio_in.down.weight"].shape[0],
+    }
+    return _unet_config(dit, len(state[prefix + "text_null"]))
+
+
+def _unet_config(dit: dict[str, Any], text_width: int) -> dict[str, Any]:
+    return {"image_model": IMAGE_MODEL, "dit": dit, "text_width": text_width}
+
+
+def _levels(sigma: Tensor, stream: Tensor | None, mask: Tensor | None) -> Tensor | None:
+    if stream is None or mask is None:
+        return None if stream is None else sigma.expand(len(stream))
+    mask = comfy.utils.repeat_to_batch_size(mask, len(stream)).to(sigma)
+    return sigma.reshape(-1, *[1] * (mask.ndim - 1)) * mask
+
+
+def _stream_masks(mask: Tensor, shapes: list[Any]) -> dict[str, Tensor]:
+    """Per stream, the mask without channels: `[B, T, H, W]` and `[B, T']`."""
+    masks = comfy.utils.unpack_latents(mask, shapes) if len(shapes) > 1 else [mask]
+    return {"video" if part.ndim == 5 else "audio": part.amax(1) for part in masks}
+
+
+def _coupling(options: dict[str, Any]) -> Coupling:
+    return Coupling(bool(options.get("a2v_cross_attn", True)), bool(options.get("v2a_cross_attn", True)))
+
+
+def _wrapper(options: dict[str, Any]) -> Callable[..., Tensor] | None:
+    """Blocks that other packs replace, in the host's form for double blocks."""
+    replaced = options.get("patches_replace", {}).get("dit", {})
+    if not replaced:
+        return None
+
+    def wrap(index: int, block: Callable[..., Tensor], x: Tensor, sequence: Any) -> Tensor:
+        patch = replaced.get(("double_block", index))
+        if patch is None:
+            return block(x, sequence)
+
+        def original(arguments: dict[str, Any]) -> dict[str, Any]:
+            return {"img": block(arguments["img"], sequence)}
+
+        arguments = {"img": x, "txt": sequence.text, "transformer_options": options}
+        return patch(arguments, {"original_block": original})["img"]
+
+    return wrap

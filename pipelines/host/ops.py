@@ -1,0 +1,41 @@
+"""The host's layer classes and attention behind the one `Ops` seam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_management
+from comfy.ldm.modules.attention import optimized_attention
+from torch import Tensor
+
+from ..model.ops import Ops, attention
+
+
+class HostAttention:
+    """Attention through the host's choice of kernel; on CPU our own, which is faster for wide heads.
+
+    `options` are the transformer options of the running forward pass: other packs override attention through them.
+    """
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+
+    def __call__(self, q_BHLD: Tensor, k_BHLD: Tensor, v_BHLD: Tensor, bias: Tensor | None = None) -> Tensor:
+        if q_BHLD.device.type == "cpu" and "optimized_attention_override" not in self.options:
+            return attention(q_BHLD, k_BHLD, v_BHLD, bias)
+        return optimized_attention(
+            q_BHLD, k_BHLD, v_BHLD, q_BHLD.shape[1], mask=bias, skip_reshape=True, skip_output_reshape=True,
+            transformer_options=self.options,
+        )  # fmt: skip
+
+
+def host_ops(operations: Any, attend: HostAttention) -> Ops:
+    """Our seam filled with a class of `comfy.ops`."""
+    return Ops(
+        operations.Linear, operations.Embedding, operations.RMSNorm, operations.LayerNorm, operations.Conv1d,
+        operations.Conv2d, operations.Conv3d, attend, _cast,
+    )  # fmt: skip
+
+
+def _cast(parameter: Tensor, x: Tensor) -> Tensor:
+    return comfy.model_management.cast_to(parameter, x.dtype, x.device)
