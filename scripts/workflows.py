@@ -1,0 +1,176 @@
+"""Write `example_workflows/*.json` and `locales/en/nodeDefs.json` from a host that has the pack loaded.
+
+    python scripts/workflows.py OBJECT_INFO.json
+
+OBJECT_INFO is what the host answers to GET /object_info; `make workflows` saves it first.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from workflow_format import Group, Placed, Workflow, to_editor
+
+ROOT = Path(__file__).parents[1]
+PROMPT = "a large red ball bounces on green grass under a clear blue sky"
+
+TEXT_TO_VIDEO = Workflow(
+    nodes={
+        "loader": Placed("KinetophoneLoader", {}, 0, 0, 160),
+        "latent": Placed("KinetophoneEmptyLatent", {}, 0, 5, 260),
+        "schedule": Placed("KinetophoneSchedule", {}, 0, 11, 140),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": PROMPT}, 1, 0, 300),
+        "guidance": Placed(
+            "KinetophoneGuidance",
+            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 2, 0, 200,
+        ),
+        "sampler": Placed(
+            "KinetophoneSampler",
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 6, 200,
+        ),
+        "decode": Placed(
+            "KinetophoneDecode",
+            {"latent": ("sampler", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 3, 0, 140,
+        ),
+        "save": Placed("KinetophoneSave", {"video": ("decode", 0)}, 3, 5, 420),
+    },
+    groups=(
+        Group("1  Model, size and length", ("loader", "latent", "schedule")),
+        Group("2  What should happen", ("text",), "#8A8"),
+        Group("3  Sample", ("guidance", "sampler"), "#88A"),
+        Group("4  Decode and save", ("decode", "save"), "#A88"),
+    ),
+    note=(
+        "## Text to video with sound\n"
+        "Write a prompt and press Run. The built-in model needs no download and runs on a CPU.\n\n"
+        "It knows balls, cubes, cylinders and cones in ten colours, skies, weathers, grounds and actions (bounces, "
+        "rolls, hops, spins, hovers, flashes and beeps), and the sounds that belong to them. Words that it does not "
+        "know are listed on *Encode Prompt*."
+    ),
+)  # fmt: skip
+
+HOST_NODES_ONLY = Workflow(
+    nodes={
+        "loader": Placed("KinetophoneLoader", {}, 0, 0, 160),
+        "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
+        "positive": Placed("CLIPTextEncode", {"clip": ("loader", 1), "text": PROMPT}, 1, 0, 180),
+        "negative": Placed("CLIPTextEncode", {"clip": ("loader", 1), "text": ""}, 1, 5, 180),
+        "shift": Placed("ModelSamplingSD3", {"model": ("loader", 0), "shift": 1.5}, 1, 10, 80),
+        "sampler": Placed(
+            "KSampler",
+            {
+                "model": ("shift", 0), "positive": ("positive", 0), "negative": ("negative", 0),
+                "latent_image": ("latent", 0), "seed": 7, "steps": 20, "cfg": 3.0, "sampler_name": "euler",
+                "scheduler": "simple",
+            }, 2, 0, 300,
+        ),
+        "apart": Placed("KinetophoneSeparateAV", {"latent": ("sampler", 0)}, 2, 7, 100),
+        "picture": Placed("VAEDecode", {"samples": ("apart", 0), "vae": ("loader", 2)}, 3, 0, 80),
+        "sound": Placed("VAEDecodeAudio", {"samples": ("apart", 1), "vae": ("loader", 3)}, 3, 3, 80),
+        "video": Placed("CreateVideo", {"images": ("picture", 0), "audio": ("sound", 0), "fps": 24.0}, 3, 6, 120),
+        "save": Placed("SaveVideo", {"video": ("video", 0), "filename_prefix": "kinetophone/host"}, 4, 0, 420),
+    },
+    groups=(Group("Only the host's own nodes sample, decode and save", ("positive", "negative", "shift", "sampler",
+        "picture", "sound", "video", "save")),),
+    note=(
+        "## The host's own nodes\n"
+        "Model, text encoder and both VAEs are the host's own types: everything that takes MODEL, CLIP or VAE works on "
+        "them. This way of decoding holds every frame in memory; *Decode to Video* and *Save Video* stream instead."
+    ),
+)  # fmt: skip
+
+APART = Workflow(
+    nodes={
+        "loader": Placed("KinetophoneLoader", {}, 0, 0, 160),
+        "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
+        "schedule": Placed("KinetophoneSchedule", {}, 0, 11, 140),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": PROMPT}, 1, 0, 300),
+        "guidance": Placed(
+            "KinetophoneGuidance",
+            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1), "coupling": 1.0}, 1, 7, 200,
+        ),
+        "sampler": Placed(
+            "KinetophoneSampler",
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 0, 200,
+        ),
+        "first": Placed(
+            "KinetophoneDecode",
+            {"latent": ("sampler", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 2, 5, 140,
+        ),
+        "apart": Placed("KinetophoneSeparateAV", {"latent": ("sampler", 0)}, 2, 10, 100),
+        "sound": Placed("KinetophoneDecodeAudio", {"latent": ("apart", 1), "audio_vae": ("loader", 3)}, 3, 0, 80),
+        "again": Placed(
+            "KinetophoneEncodeAudio",
+            {"audio": ("sound", 0), "audio_vae": ("loader", 3), "like": ("sampler", 0)}, 3, 3, 100,
+        ),
+        "picture": Placed("KinetophoneEncodeVideo", {"video": ("first", 0), "video_vae": ("loader", 2)}, 3, 7, 100),
+        "joined": Placed("KinetophoneConcatAV", {"video": ("picture", 0), "audio": ("again", 0)}, 4, 0, 80),
+        "decode": Placed(
+            "KinetophoneDecode",
+            {"latent": ("joined", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 4, 3, 140,
+        ),
+        "save": Placed("KinetophoneSave", {"video": ("decode", 0), "filename_prefix": "kinetophone/apart"}, 4, 7, 420),
+    },
+    groups=(
+        Group("1  Generate", ("loader", "latent", "schedule", "text", "guidance", "sampler"), "#88A"),
+        Group("2  Picture and sound apart, and together again", ("apart", "sound", "again", "picture", "joined"), "#8A8"),
+    ),
+    note=(
+        "## Picture and sound, apart\n"
+        "A joint latent can be taken apart, each part worked on alone, and joined again. Put your own sound or video in "
+        "place of the decoded ones: *Encode Audio* and *Encode Video* fit them to the model and say what they changed."
+    ),
+)  # fmt: skip
+
+WORKFLOWS = {
+    "01_text_to_video": TEXT_TO_VIDEO,
+    "02_host_nodes_only": HOST_NODES_ONLY,
+    "03_sound_and_picture_apart": APART,
+}
+
+
+def node_texts(object_info: dict[str, Any]) -> dict[str, Any]:
+    """The locale file: names, descriptions and tooltips of our nodes, as the host's editor reads them."""
+    texts = {}
+    for kind, info in object_info.items():
+        if not kind.startswith("Kinetophone"):
+            continue
+        inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+        texts[kind] = {
+            "display_name": info["display_name"],
+            "description": info["description"],
+            "inputs": {
+                name: {"name": name.replace("_", " "), "tooltip": spec[1].get("tooltip", "")}
+                for name, spec in inputs.items()
+            },
+            "outputs": {
+                str(index): {"name": name, "tooltip": tooltip}
+                for index, (name, tooltip) in enumerate(
+                    zip(info["output_name"], info.get("output_tooltips") or [], strict=False)
+                )
+            },
+        }
+    return texts
+
+
+def as_json(data: Any) -> str:
+    """The files' one form."""
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    object_info = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    folder = ROOT / "example_workflows"
+    folder.mkdir(exist_ok=True)
+    for name, workflow in WORKFLOWS.items():
+        (folder / f"{name}.json").write_text(as_json(to_editor(workflow, object_info)), "utf-8")
+    locale = ROOT / "locales" / "en" / "nodeDefs.json"
+    locale.parent.mkdir(parents=True, exist_ok=True)
+    locale.write_text(as_json(node_texts(object_info)), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
