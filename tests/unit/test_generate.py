@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from kinetophone.pipelines import cli
+from kinetophone.pipelines.generate import Request, generate
+from kinetophone.pipelines.media.read import read, read_metadata
+from kinetophone.pipelines.sampling.guidance import Guidance
+from kinetophone.pipelines.weights.load import load_models
+
+REQUEST = Request("a red ball bounces", 128, 64, 0.5, seed=3, steps=3)
+
+
+@pytest.fixture(scope="module")
+def models(checkpoint: Path):
+    return load_models(checkpoint)
+
+
+def pixels(clip) -> torch.Tensor:
+    return torch.cat(list(clip.frames()))
+
+
+def test_a_prompt_becomes_a_clip_with_sound_of_the_same_length(models) -> None:
+    steps = []
+    clip = generate(REQUEST, models, lambda step, total: steps.append((step, total)))
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    assert (clip.shape.width, clip.shape.height, clip.shape.frames) == (128, 64, 17)
+    assert pixels(clip).shape == (17, 64, 128, 3)
+    assert clip.sound is not None and clip.sound.waveform.shape == (1, 17000)
+    assert clip.lineage["prompt"] == REQUEST.prompt and clip.lineage["weights"] == models.digest
+
+
+def test_the_same_seed_is_the_same_video_and_everything_else_changes_it(models) -> None:
+    first = pixels(generate(REQUEST, models))
+    assert torch.equal(first, pixels(generate(REQUEST, models)))
+    for change in ({"seed": 4}, {"prompt": "snow at night"}, {"steps": 5}, {"guidance": Guidance(5.0, 5.0)}):
+        assert not torch.equal(first, pixels(generate(replace(REQUEST, **change), models))), change
+
+
+def test_frames_can_be_read_twice_and_from_the_middle(models) -> None:
+    clip = generate(REQUEST, models)
+    whole = pixels(clip)
+    assert torch.equal(whole, pixels(clip))
+    assert torch.equal(torch.cat(list(clip.frames(7, 12))), whole[7:12])
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_the_command_writes_a_file_that_says_how_it_was_made(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "a.mp4"
+    code = cli.main(
+        ["a red zebra", "-o", str(out), "--weights", str(checkpoint), "--seconds", "0.4", "--size", "130x64", "--steps", "2"]
+    )
+    streams = capsys.readouterr()
+    assert code == 0 and streams.out.strip() == str(out)
+    assert "130 x 64" in streams.err and "zebra" in streams.err
+    assert read(out).shape.width == 128
+    assert '"prompt": "a red zebra"' in read_metadata(out)["kinetophone"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["  "], "prompt is empty"),
+        (["x", "--card", "maxi"], "no model card"),
+        (["x", "--weights", "no.safetensors"], "no such file"),
+        (["x", "-o", "no/such/folder/a.mp4"], "does not exist"),
+        (["x", "--size", "big"], "WIDTHxHEIGHT"),
+        (["x", "--size", "0x0"], "between 1 and"),
+        (["x", "--seconds", "-3"], "more than 0"),
+        (["x", "--seconds", "1e9"], "at most"),
+        (["x", "--steps", "-1"], "at least 1 step"),
+    ],
+)
+def test_bad_requests_are_one_clear_line(checkpoint: Path, tmp_path: Path, capsys, arguments, message: str) -> None:
+    weights = [] if {"--weights", "--card"} & set(arguments) else ["--weights", str(checkpoint)]
+    out = [] if "-o" in arguments else ["-o", str(tmp_path / "a.mp4")]
+    assert cli.main([*arguments, *weights, *out]) == 2
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+import torch
+
+from kinetophone.pipelines.clip.clip import Clip, Sound, silent
+from kinetophone.pipelines.clip.stages import concatenate, resize, trim
+from kinetophone.pipelines.clock import samples_of
+from kinetophone.pipelines.media.formats import DEFAULT_FORMAT, find_format, formats, parse_format
+from kinetophone.pipelines.media.read import read, read_metadata
+from kinetophone.pipelines.media.write import write, write_to
+from kinetophone.pipelines.types import VideoShape
+
+H264 = find_format(DEFAULT_FORMAT)
+FLASH = 12
+
+
+def flash_and_click(
+    frames: int = 25, width: int = 64, height: int = 64, fps: Fraction = Fraction(24), rate: int = 24000, channels: int = 1
+) -> Clip:
+    """A red clip with one white frame, and a click at the start of that frame."""
+
+    def source(start: int, stop: int) -> Iterator[torch.Tensor]:
+        for index in range(start, stop):
+            colour = (255, 255, 255) if index == FLASH else (200, 30, 60)
+            yield torch.tensor(colour, dtype=torch.uint8).expand(1, height, width, 3)
+
+    def voice() -> Sound:
+        wave = torch.zeros(channels, samples_of(frames, fps, rate))
+        wave[:, samples_of(FLASH, fps, rate)] = 0.9
+        return Sound(wave, rate)
+
+    return Clip(VideoShape(width, height, frames, fps), source, voice, {"seed": 1})
+
+
+def pixels(clip: Clip, *span: int) -> torch.Tensor:
+    return torch.cat(list(clip.frames(*span)))
+
+
+@pytest.mark.parametrize("name", list(formats()))
+def test_every_format_reads_back_as_written(tmp_path: Path, name: str) -> None:
+    kind = find_format(name)
+    path = write(flash_and_click(), tmp_path / f"a.{kind.extension}", kind, {"workflow": json.dumps({"nodes": []})})
+    again = read(path)
+    frames = pixels(again)
+    assert again.shape == VideoShape(64, 64, 25, Fraction(24))
+    assert (frames[0].float().mean((0, 1)) - torch.tensor([200.0, 30, 60])).abs().max() < 5
+    assert int(frames.float().mean((1, 2, 3)).argmax()) == FLASH
+    sound = again.sound
+    assert sound is not None and sound.waveform.shape[1] == samples_of(25, Fraction(24), sound.rate)
+    assert abs(int(sound.waveform[0].abs().argmax()) / sound.rate - FLASH / 24) < 0.001
+    assert json.loads(read_metadata(path)["workflow"]) == {"nodes": []}
+
+
+@pytest.mark.parametrize("fps", [Fraction(24), Fraction(30000, 1001), Fraction(60)])
+@pytest.mark.parametrize("rate", [24000, 44100, 48000])
+def test_length_of_sound_is_exact_in_the_file(tmp_path: Path, fps: Fraction, rate: int) -> None:
+    path = write(flash_and_click(37, fps=fps, rate=rate), tmp_path / "a.mp4", H264, {})
+    with av.open(str(path)) as container:
+        audio, video = container.streams.audio[0], container.streams.video[0]
+        assert video.frames == 37 and video.average_rate == fps
+        assert float(audio.duration * audio.time_base) == pytest.approx(float(37 / fps), abs=1.5 / 1000)
+        assert float(video.duration * video.time_base) == pytest.approx(float(37 / fps), abs=1e-4)
+
+
+def test_colours_are_tagged_and_index_comes_first(tmp_path: Path) -> None:
+    path = write(flash_and_click(), tmp_path / "a.mp4", H264, {})
+    data = path.read_bytes()
+    assert 0 < data.find(b"moov") < data.find(b"mdat")
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
+
+
+def test_sound_is_interleaved_with_the_picture(tmp_path: Path) -> None:
+    path = write(flash_and_click(97), tmp_path / "a.mp4", H264, {})
+    with av.open(str(path)) as container:
+        ends = {"video": 0.0, "audio": 0.0}
+        for packet in container.demux():
+            if packet.dts is not None and packet.size:
+                ends[packet.stream.type] = float(packet.dts * packet.time_base)
+                assert abs(ends["video"] - ends["audio"]) < 1.5
+
+
+def test_stereo_odd_sizes_and_silence(tmp_path: Path) -> None:
+    stereo = read(write(flash_and_click(channels=2), tmp_path / "s.mp4", H264, {})).sound
+    assert stereo is not None and len(stereo.waveform) == 2
+    odd = read(write(flash_and_click(width=63, height=65), tmp_path / "o.mp4", H264, {}))
+    assert (odd.shape.width, odd.shape.height) == (64, 66)
+    mute = flash_and_click()
+    assert read(write(Clip(mute.shape, mute.source, silent), tmp_path / "m.mp4", H264, {})).sound is None
+
+
+def test_a_file_object_can_be_written(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    write_to(flash_and_click(), buffer, H264, {})
+    (tmp_path / "a.mp4").write_bytes(buffer.getvalue())
+    assert read(tmp_path / "a.mp4").shape.frames == 25
+
+
+class Interrupt(BaseException):
+    """The host's interrupt is not an Exception in newer versions."""
+
+
+def test_an_interrupt_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    target.write_bytes(b"precious")
+    seen = []
+
+    def stop(done: int, total: int) -> None:
+        seen.append((done, total))
+        if done == 5:
+            raise Interrupt
+
+    with pytest.raises(Interrupt):
+        write(flash_and_click(), target, H264, {}, on_frame=stop)
+    assert seen == [(n, 25) for n in range(1, 6)]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"] and target.read_bytes() == b"precious"
+
+
+def test_a_clip_that_gives_too_few_frames_is_no_file(tmp_path: Path) -> None:
+    clip = flash_and_click()
+    short = Clip(clip.shape, lambda start, stop: clip.source(start, stop - 1), silent)
+    with pytest.raises(ValueError, match="promised 25 frames and gave 24"):
+        write(short, tmp_path / "a.mp4", H264, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_before_and_during(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+        with pytest.raises(ValueError, match="Not enough room"):
+            write(flash_and_click(), tmp_path / "a.mp4", H264, {})
+
+    def full(done: int, total: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(ValueError, match="filled up"):
+        write(flash_and_click(), tmp_path / "a.mp4", H264, {}, on_frame=full)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folders_formats_and_qualities_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        write(flash_and_click(), tmp_path / "no" / "a.mp4", H264, {})
+    with pytest.raises(ValueError, match="mp4-h264"):
+        find_format("avi")
+    with pytest.raises(ValueError, match="standard"):
+        write(flash_and_click(), tmp_path / "a.mp4", H264, {}, quality="best")
+    with pytest.raises(ValueError, match="colour, label"):
+        parse_format("x", {**{k: v for k, v in vars(H264).items() if k not in ("name", "label")}, "colour": 1})
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video", b"\x00\x00\x00\x18ftypmp42" + b"\x00" * 64])
+def test_foreign_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.mp4"):
+        read(path)
+    with pytest.raises(ValueError, match="no file"):
+        read(tmp_path / "missing.mp4")
+
+
+def test_a_truncated_file_is_an_error_or_ends_early_but_never_hangs(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    write_to(flash_and_click(97, 128, 128), buffer, H264, {})
+    path = tmp_path / "a.mp4"
+    path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+    with pytest.raises(ValueError, match=r"a\.mp4"):
+        pixels(read(path))
+
+
+def test_any_span_of_a_file_can_be_read(tmp_path: Path) -> None:
+    clip = read(write(flash_and_click(61), tmp_path / "a.mp4", H264, {}))
+    whole = pixels(clip)
+    for start, stop in ((0, 61), (12, 13), (30, 61), (60, 61)):
+        assert torch.equal(pixels(clip, start, stop), whole[start:stop])
+
+
+def test_trim_and_resize_are_lazy_and_exact() -> None:
+    asked = []
+    base = flash_and_click()
+
+    def source(start: int, stop: int) -> Iterator[torch.Tensor]:
+        asked.append((start, stop))
+        yield from base.source(start, stop)
+
+    clip = resize(trim(Clip(base.shape, source, base.voice), 10, 5), 32, 16)
+    assert asked == [] and clip.shape == VideoShape(32, 16, 5, Fraction(24))
+    frames = pixels(clip)
+    assert asked == [(10, 15)]
+    assert int(frames.float().mean((1, 2, 3)).argmax()) == FLASH - 10
+    assert clip.sound is not None and int(clip.sound.waveform.abs().argmax()) == 2000
+    assert clip.sound.waveform.shape[1] == 5000
+    with pytest.raises(ValueError, match="25 frames"):
+        trim(base, 20, 10)
+
+
+def test_thirty_five_clips_do_not_drift() -> None:
+    fps, rate = Fraction(30000, 1001), 44100
+    clips = [flash_and_click(17, fps=fps, rate=rate) for _ in range(35)]
+    joined = concatenate(clips)
+    assert joined.sound is not None and joined.sound.waveform.shape[1] == samples_of(35 * 17, fps, rate)
+    clicks = joined.sound.waveform[0].nonzero().flatten().tolist()
+    wanted = [(n * 17 + FLASH) / fps * rate for n in range(35)]
+    assert len(clicks) == 35
+    assert max(abs(click - float(want)) for click, want in zip(clicks, wanted, strict=True)) <= 1
+    brightness = pixels(joined).float().mean((1, 2, 3))
+    assert (brightness > 200).nonzero().flatten().tolist() == [n * 17 + FLASH for n in range(35)]
+
+
+def test_clips_that_do_not_fit_together_are_refused() -> None:
+    with pytest.raises(ValueError, match="clip 2 has 32 x 64"):
+        concatenate([flash_and_click(), flash_and_click(width=32)])
+    with pytest.raises(ValueError, match="at least one"):
+        concatenate([])
+    with pytest.raises(ValueError, match="at least one pixel"):
+        Clip(VideoShape(0, 4, 1, Fraction(24)), flash_and_click().source, silent)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kinetophone.pipelines.model.config import BASE, CONFIGS, DEBUG, MINI, Config
+from kinetophone.pipelines.model.dit import AVTransformer, Coupling
+from kinetophone.pipelines.model.ops import attention, best_cpu_dtype
+from kinetophone.pipelines.text.encoder import TextEncoder
+from kinetophone.pipelines.types import TextContext
+from kinetophone.pipelines.vae.audio import AudioAutoencoder
+from kinetophone.pipelines.vae.video import VideoAutoencoder
+
+SIGMA = torch.tensor([0.7])
+
+
+@pytest.fixture
+def inputs() -> tuple[torch.Tensor, torch.Tensor, TextContext]:
+    generator = torch.Generator().manual_seed(1)
+    video = torch.randn(1, 64, 3, 4, 6, generator=generator)
+    audio = torch.randn(1, 64, 11, generator=generator)
+    tokens = torch.randn(1, 48, DEBUG.text.width, generator=generator)
+    return video, audio, TextContext(tokens, torch.arange(48)[None] < 9)
+
+
+def test_a_stream_alone_is_the_joint_model_with_coupling_off(networks, inputs) -> None:
+    video, audio, text = inputs
+    dit = networks["dit"]
+    apart = dit(video, audio, SIGMA, SIGMA, text, Coupling(False, False))
+    assert torch.allclose(dit(video, None, SIGMA, None, text)[0], apart[0], atol=1e-4)
+    assert torch.allclose(dit(None, audio, None, SIGMA, text)[1], apart[1], atol=1e-4)
+
+
+def test_streams_see_each_other_and_each_direction_can_be_cut(networks, inputs) -> None:
+    video, audio, text = inputs
+    dit = networks["dit"]
+
+    def moved(coupling: Coupling) -> tuple[bool, bool]:
+        first = dit(video, audio, SIGMA, SIGMA, text, coupling)
+        other_sound = dit(video, audio + 1, SIGMA, SIGMA, text, coupling)
+        other_picture = dit(video + 1, audio, SIGMA, SIGMA, text, coupling)
+        return not torch.allclose(first[0], other_sound[0]), not torch.allclose(first[1], other_picture[1])
+
+    assert moved(Coupling()) == (True, True)
+    assert moved(Coupling(audio_to_video=False)) == (False, True)
+    assert moved(Coupling(video_to_audio=False)) == (True, False)
+
+
+def test_the_prompt_matters_and_padding_does_not(networks, inputs) -> None:
+    video, audio, text = inputs
+    dit = networks["dit"]
+    first = dit(video, audio, SIGMA, SIGMA, text)[0]
+    noise = torch.where(text.mask[..., None], text.tokens, torch.randn_like(text.tokens))
+    assert torch.allclose(first, dit(video, audio, SIGMA, SIGMA, TextContext(noise, text.mask))[0])
+    assert not torch.allclose(first, dit(video, audio, SIGMA, SIGMA, TextContext(-text.tokens, text.mask))[0])
+
+
+def test_levels_per_step_and_per_cell_agree_with_one_level(networks, inputs) -> None:
+    video, audio, text = inputs
+    dit = networks["dit"]
+    whole = dit(video, audio, SIGMA, SIGMA, text)
+    steps = dit(video, audio, SIGMA.expand(1, 3), SIGMA.expand(1, 11), text)
+    cells = dit(video, audio, SIGMA.expand(1, 3, 4, 6), SIGMA, text)
+    for other in (steps, cells):
+        assert torch.allclose(whole[0], other[0], atol=1e-4)
+        assert torch.allclose(whole[1], other[1], atol=1e-4)
+
+
+@pytest.mark.parametrize(("steps", "rows", "columns", "sound"), [(1, 2, 2, 1), (4, 8, 2, 9), (2, 2, 8, 40)])
+def test_any_length_and_aspect_on_the_grid(networks, inputs, steps: int, rows: int, columns: int, sound: int) -> None:
+    video, audio = torch.randn(2, 64, steps, rows, columns), torch.randn(2, 64, sound)
+    text = TextContext(inputs[2].tokens.expand(2, -1, -1), inputs[2].mask.expand(2, -1))
+    made = networks["dit"](video, audio, torch.tensor([0.2, 0.9]), torch.tensor([0.2, 0.9]), text)
+    assert made[0].shape == video.shape and made[1].shape == audio.shape
+    assert made[0].isfinite().all() and made[1].isfinite().all()
+
+
+def test_gradients_reach_every_weight(networks, inputs) -> None:
+    video, audio, _ = inputs
+    dit, text = AVTransformer(DEBUG.dit, DEBUG.grid, DEBUG.text.width), TextEncoder(DEBUG.text)
+    dit.load_state_dict(networks["dit"].state_dict())
+    text.load_state_dict(networks["text"].state_dict())
+    ids = torch.randint(1, 60, (1, 48, 8), generator=torch.Generator().manual_seed(0))
+    ids[:, 40:] = 0
+    made = dit(video, audio, SIGMA, SIGMA, text(ids))
+    (made[0].square().sum() + made[1].square().sum()).backward()
+    missing = [n for n, p in [*dit.named_parameters(), *text.named_parameters()] if p.grad is None or not p.grad.any()]
+    assert missing == []
+
+
+def test_explicit_attention_equals_the_fused_kernel() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(1, 2, length, 32, generator=generator) for length in (10, 14, 14))
+    bias = torch.zeros(10, 14).masked_fill(torch.rand(10, 14, generator=generator) < 0.3, -torch.inf)
+    exact = attention(q, k, v, bias)
+    assert torch.allclose(attention(*(t.bfloat16() for t in (q, k, v)), bias.bfloat16()).float(), exact, atol=0.03)
+
+
+def test_configurations_survive_a_round_trip_and_refuse_unknown_keys() -> None:
+    for config in CONFIGS.values():
+        assert Config.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match="wdith"):
+        Config.from_dict({"name": "x", "dit": {"wdith": 3}})
+    with pytest.raises(ValueError, match="mapping"):
+        Config.from_dict({"name": "x", "dit": 3})
+
+
+def _size(config: Config) -> dict[str, int]:
+    networks = {
+        "dit": AVTransformer(config.dit, config.grid, config.text.width, device="meta"),
+        "text": TextEncoder(config.text, device="meta"),
+        "video": VideoAutoencoder(config.video, config.grid, device="meta"),
+        "audio": AudioAutoencoder(config.audio, config.grid, device="meta"),
+    }
+    return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+
+
+def test_mini_fits_into_48_megabytes_in_half_precision() -> None:
+    assert 2 * sum(_size(MINI).values()) < 48e6
+
+
+def test_base_is_the_same_code_at_a_billion_parameters() -> None:
+    assert _size(BASE)["dit"] > 1e9
+
+
+def test_the_cpu_type_is_one_that_the_processor_multiplies() -> None:
+    assert best_cpu_dtype() in (torch.bfloat16, torch.float32)

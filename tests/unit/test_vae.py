@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from kinetophone.pipelines.model.config import DEBUG
+from kinetophone.pipelines.vae.audio import AudioAutoencoder
+from kinetophone.pipelines.vae.linear import LinearCodec
+from kinetophone.pipelines.vae.mel import inverse_spectrum, log_mel, mel_filters, spectrum
+from kinetophone.pipelines.vae.video import VideoAutoencoder
+
+
+def smooth_video(frames: int, height: int = 64, width: int = 96) -> torch.Tensor:
+    """A moving gradient in -1..1."""
+    t, y, x = (torch.linspace(0, 1, n) for n in (frames, height, width))
+    waves = torch.sin(3 * x[None, None] + 2 * y[None, :, None] + 2 * t[:, None, None])
+    return torch.stack((waves, 0.9 * waves, 0.8 * waves))[None]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_streamed_decode_equals_whole_decode_exactly(networks, steps: int) -> None:
+    vae: VideoAutoencoder = networks["video"]
+    latent = torch.randn(1, 64, steps, 2, 4, generator=torch.Generator().manual_seed(2))
+    whole = vae.decode(latent)
+    assert whole.shape == (1, 3, DEBUG.grid.frames(steps), 64, 128)
+    assert torch.equal(torch.cat(list(vae.decode_frames(latent)), dim=2), whole)
+    assert torch.allclose(vae.reconstruct(latent), whole, atol=1e-5)
+
+
+def test_decoder_is_causal_and_can_start_anywhere(networks) -> None:
+    vae: VideoAutoencoder = networks["video"]
+    latent = torch.randn(1, 64, 6, 2, 2)
+    changed = latent.clone()
+    changed[:, :, 4:] += 1
+    first, second = vae.decode(latent), vae.decode(changed)
+    border = DEBUG.grid.step_frames(4)[0]
+    assert torch.equal(first[:, :, :border], second[:, :, :border])
+    assert not torch.equal(first[:, :, border:], second[:, :, border:])
+    assert torch.equal(torch.cat(list(vae.decode_frames(latent, 3)), dim=2), first[:, :, DEBUG.grid.step_frames(3)[0] :])
+
+
+def test_smooth_pictures_survive_the_codec() -> None:
+    vae = VideoAutoencoder(DEBUG.video, DEBUG.grid)
+    vae.decoder.reset_parameters()
+    video = smooth_video(17)
+    made = vae.decode(vae.encode(video))
+    assert float((made - video).detach().square().mean()) < 2e-3
+
+
+def test_encoding_is_differentiable_both_ways(networks) -> None:
+    video = smooth_video(9).requires_grad_()
+    networks["video"].decode(networks["video"].encode(video)).square().sum().backward()
+    assert video.grad is not None and video.grad.any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"), [((1, 3, 8, 64, 64), "8 k \\+ 1"), ((1, 3, 9, 60, 64), "multiples of 32"), ((1, 3, 64), "takes")]
+)
+def test_pixels_off_the_grid_are_refused(networks, shape: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        networks["video"].encode(torch.zeros(shape))
+
+
+def test_bad_latents_are_refused(networks) -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        networks["video"].decode(torch.full((1, 64, 1, 2, 2), float("nan")))
+    with pytest.raises(ValueError, match="64, steps"):
+        networks["video"].decode(torch.zeros(1, 16, 1, 2, 2))
+    with pytest.raises(ValueError, match="NaN"):
+        networks["audio"].decode(torch.full((1, 64, 3), float("inf")))
+    with pytest.raises(ValueError, match="mono"):
+        networks["audio"].encode(torch.zeros(1, 2, 4000))
+
+
+def test_spectrum_is_inverted_exactly() -> None:
+    wave = torch.randn(2, 256 * 40)
+    again = inverse_spectrum(spectrum(wave, 1024, 256), 256)
+    assert torch.allclose(again[:, 1024:-1024], wave[:, 1024:-1024], atol=1e-4)
+
+
+def test_mel_frames_are_centred_on_their_hop() -> None:
+    wave = torch.zeros(1, 256 * 20)
+    wave[0, 256 * 10 + 128] = 1
+    mel = log_mel(wave, mel_filters(80, 1024, 24000), 256)
+    assert int(mel.mean(1).argmax()) == 10
+
+
+def test_a_click_stays_in_place_and_a_tone_keeps_its_pitch() -> None:
+    audio = AudioAutoencoder(DEBUG.audio, DEBUG.grid).eval()
+    audio.vocoder.reset_parameters()
+    time = torch.arange(24000) / 24000
+    click = torch.zeros(1, 1, 24000)
+    click[..., 12000:12040] = torch.linspace(0.9, 0, 40)
+    heard = audio.decode(audio.encode(click))[0, 0]
+    assert abs(int(heard.abs().argmax()) - 12000) < 24 * 6
+    tone = 0.3 * torch.sin(2 * torch.pi * 440 * time)[None, None]
+    power = torch.fft.rfft(audio.decode(audio.encode(tone))[0, 0, 4000:20000]).abs()
+    assert float(power.argmax()) * 24000 / 16000 == pytest.approx(440, rel=0.06)
+
+
+def test_silence_stays_silent() -> None:
+    audio = AudioAutoencoder(DEBUG.audio, DEBUG.grid).eval()
+    audio.vocoder.reset_parameters()
+    assert float(audio.decode(audio.encode(torch.zeros(1, 1, 6000))).abs().max()) < 5e-3
+
+
+def test_fitted_codec_beats_the_cosine_basis_on_its_own_data() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mixed = torch.randn(4000, 6, generator=generator) @ torch.randn(6, 64, generator=generator) + 3
+    codec = LinearCodec((4, 16), 6)
+    before = (codec.decode(codec.encode(mixed)) - mixed).square().mean()
+    codec.fit(mixed)
+    assert float((codec.decode(codec.encode(mixed)) - mixed).square().mean()) < 1e-4 < float(before)
+    assert float(codec.encode(mixed).square().mean()) == pytest.approx(1, rel=0.1)
