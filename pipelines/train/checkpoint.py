@@ -1,62 +1,56 @@
-"""Training state on disk, safetensors only: weights, averaged weights, optimiser moments and the step."""
+"""Training state on disk, safetensors only: weights, averaged weights, optimiser moments and the step.
+
+Tensors are stored whole, by parameter name, so that any number of processes can resume what any other number wrote.
+"""
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-OPTIONS = StateDictOptions(full_state_dict=True, cpu_offload=True, flatten_optimizer_state_dict=True)
+Optimizers = list[torch.optim.Optimizer]
 
 
-def save(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], ema: dict[str, Tensor], step: int) -> None:
+def save(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Tensor], step: int) -> None:
     """Write everything that a resumed run needs; atomic; all ranks take part, the first one writes."""
-    weights, moments = get_state_dict(model, optimizers, options=OPTIONS)
-    averaged = {name: whole(tensor) for name, tensor in ema.items()}
+    tensors = {f"model.{name}": whole(value) for name, value in model.state_dict().items()}
+    tensors |= {f"ema.{name}": whole(value) for name, value in ema.items()}
+    for name, _, moments in _moments(model, optimizers):
+        tensors |= {f"optim.state.{name}.{key}": whole(value) for key, value in moments.items()}
     if dist.is_initialized() and dist.get_rank() != 0:
         return
-    tensors = {f"model.{name}": value for name, value in weights.items()}
-    tensors |= {f"ema.{name}": value for name, value in averaged.items()}
-    plain: dict[str, Any] = {}
-    for name, value in moments.items():
-        if isinstance(value, Tensor):
-            tensors[f"optim.{name}"] = value
-        else:
-            plain[name] = value
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    metadata = {"step": str(step), "optim": json.dumps(plain)}
-    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, partial, metadata)
+    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, partial, {"step": str(step)})
     os.replace(partial, path)
 
 
-def load(path: Path, model: nn.Module, optimizers: list[torch.optim.Optimizer], ema: dict[str, Tensor]) -> int:
+@torch.no_grad()
+def load(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Tensor]) -> int:
     """Restore what `save` wrote, in place; returns the step."""
-    groups: dict[str, dict[str, Any]] = {"model": {}, "ema": {}, "optim": {}}
     with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
-        for key in file.keys():
-            kind, _, name = key.partition(".")
-            groups[kind][name] = file.get_tensor(key)
-    groups["optim"].update(json.loads(metadata["optim"]))
-    set_state_dict(
-        model, optimizers, model_state_dict=groups["model"], optim_state_dict=groups["optim"], options=OPTIONS
-    )
+        stored = {key: file.get_tensor(key) for key in file.keys()}
+        step = int(file.metadata()["step"])
+    for name, tensor in model.state_dict().items():
+        tensor.copy_(_placed(stored[f"model.{name}"], tensor))
     for name, tensor in ema.items():
-        value = groups["ema"][name]
-        if isinstance(tensor, DTensor):
-            value = distribute_tensor(value, tensor.device_mesh, tensor.placements)
-        tensor.copy_(value)
-    return int(metadata["step"])
+        tensor.copy_(_placed(stored[f"ema.{name}"], tensor))
+    for name, parameter, moments in _moments(model, optimizers):
+        prefix = f"optim.state.{name}."
+        for key in [key for key in stored if key.startswith(prefix) and "." not in key[len(prefix) :]]:
+            value = stored[key]
+            same = value.shape == parameter.shape
+            # Counters stay on the CPU, moments live where their parameter does.
+            moments[key[len(prefix) :]] = _placed(value, parameter) if same else value
+    return step
 
 
 def load_averaged(path: Path) -> dict[str, Tensor]:
@@ -67,4 +61,19 @@ def load_averaged(path: Path) -> dict[str, Tensor]:
 
 def whole(tensor: Tensor) -> Tensor:
     """The full tensor of a sharded one, on CPU."""
-    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu()
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).detach().cpu()
+
+
+def _placed(value: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor on the device, and in the shards, of another."""
+    value = value.to(like.device)
+    return distribute_tensor(value, like.device_mesh, like.placements) if isinstance(like, DTensor) else value
+
+
+def _moments(model: nn.Module, optimizers: Optimizers) -> Iterator[tuple[str, Tensor, dict[str, Tensor]]]:
+    """Name, parameter and moments of every parameter that an optimiser updates."""
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                yield names[parameter], parameter, optimizer.state[parameter]

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from kinetophone.pipelines.model.config import DEBUG
+from kinetophone.pipelines.train.__main__ import main
+from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
+from kinetophone.pipelines.train.loop import rate_scale, train
+from kinetophone.pipelines.train.tasks import make_task
+from kinetophone.pipelines.weights.load import load_models
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, networks) -> Path:
+    """A codec file and a pool of two tiny shards."""
+    root = tmp_path_factory.mktemp("train")
+    tensors = {f"{part}.codec.{k}": v for part in ("video", "audio") for k, v in networks[part].codec.state_dict().items()}
+    save_file(tensors, root / "codec.safetensors")
+    return root
+
+
+def arguments(folder: Path, out: str, **more: object) -> list[str]:
+    """Overrides of the cpu configuration that make it a matter of a second."""
+    values = {
+        "model": "debug", "out": folder / out, "steps": 6, "precision": "fp32", "warmup": 2, "save_every": 3,
+        "sheet_every": 100, "options.codec": folder / "codec.safetensors", "options.text": "", "options.pool": folder / "pool",
+        "options.batch": 4, "options.shards": 1, "options.first_shards": 1, "options.buckets": "{2x2x2: 1.0}",
+        "options.compile_renderer": "false", "options.sheet_bucket": "2x2x2", **more,
+    }  # fmt: skip
+    return [f"{key}={value}" for key, value in values.items()]
+
+
+def run(folder: Path, out: str, **more: object) -> dict[str, torch.Tensor]:
+    config = read_config("cpu", arguments(folder, out, **more))
+    train(make_task(config), config)
+    return load_file(folder / out / "last.safetensors")
+
+
+def test_resumed_training_is_the_same_to_the_bit(folder: Path) -> None:
+    whole = run(folder, "whole")
+    config = read_config("cpu", arguments(folder, "halves"))
+    task = make_task(config)
+
+    class Stopped(Exception):
+        pass
+
+    def batch(step: int, rank: int, ranks: int, original=task.batch) -> dict[str, torch.Tensor]:
+        if step == 4:
+            raise Stopped
+        return original(step, rank, ranks)
+
+    task.batch = batch
+    with pytest.raises(Stopped):
+        train(task, config)
+    halves = run(folder, "halves")
+    assert whole.keys() == halves.keys()
+    assert [name for name in whole if not torch.equal(whole[name], halves[name])] == []
+
+
+def test_training_lowers_the_loss_and_writes_its_curve_and_sheet(folder: Path) -> None:
+    run(folder, "long", steps=60, sheet_every=60, warmup=5)
+    with (folder / "long" / "loss.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [20, 40, 60]
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert (folder / "long" / "sheet-000060.png").stat().st_size > 1000
+
+
+def test_two_processes_train_together_and_one_resumes(folder: Path) -> None:
+    """FSDP2 over gloo: the ranks see different clips and share one set of weights, which one process can resume."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+        "kinetophone.pipelines.train", "cpu", *arguments(folder, "two", steps=4, save_every=2),
+    ]  # fmt: skip
+    run(folder, "warm", steps=1)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    shared = load_file(folder / "two" / "last.safetensors")
+    assert all(value.isfinite().all() for value in shared.values() if value.is_floating_point())
+    resumed = run(folder, "two", steps=5)
+    assert any(not torch.equal(shared[name], resumed[name]) for name in shared if name.startswith("model."))
+
+
+def test_learning_rate_warms_up_and_ends_at_zero() -> None:
+    config = replace(read_config("cpu", []), steps=100, warmup=10, decay=0.5)
+    scales = [rate_scale(step, config) for step in range(101)]
+    assert scales[0] == pytest.approx(0.1) and scales[20] == 1.0 and scales[75] == pytest.approx(0.5) and scales[100] == 0
+
+
+def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) -> None:
+    run(folder, "part", steps=1)
+    for name, prefix in (("decoder", "vae"), ("vocoder", "audio")):
+        part = networks["video" if name == "decoder" else "audio"]
+        save_file({f"ema.{prefix}.{k}": v.contiguous() for k, v in part.named_parameters()}, folder / f"{name}.safetensors")
+    out = folder / "out.safetensors"
+    parts = [f"joint={folder / 'part' / 'last.safetensors'}", f"codec={folder / 'codec.safetensors'}"]
+    parts += [f"{name}={folder / name}.safetensors" for name in ("decoder", "vocoder")]
+    assert main(["export", str(out), *parts, "--model", "debug"]) == 0
+    models = load_models(out)
+    assert models.config == DEBUG
+    assert torch.allclose(models.video.decoder.enter.weight, networks["video"].decoder.enter.weight, atol=1e-3)
+    assert main(["export", str(out), "--model", "debug"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("nowhere", [], "one of"),
+        ("cpu", ["colour=red"], "unknown keys \\['colour'\\]"),
+        ("cpu", ["steps"], "key=value"),
+        ("cpu", ["steps=0"], "at least 1"),
+        ("cpu", ["precision=fp8"], "auto, fp32 or bf16"),
+    ],
+)
+def test_bad_configurations_are_refused(name: str, overrides: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_config(name, overrides)
+
+
+def test_every_shipped_configuration_is_read() -> None:
+    for path in CONFIG_FOLDER.glob("*.yaml"):
+        assert read_config(path.stem, []).steps > 0
+
+
+def test_a_foreign_codec_is_missed_at_once(folder: Path) -> None:
+    config = read_config("cpu", arguments(folder, "x", **{"options.codec": folder / "no.safetensors"}))
+    with pytest.raises(ValueError, match="No fitted codec"):
+        make_task(config)
+    with pytest.raises(ValueError, match="no options"):
+        make_task(read_config("cpu", arguments(folder, "x", **{"options.colour": 1})))
+    assert json.dumps(DEBUG.to_dict())
