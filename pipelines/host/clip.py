@@ -101,6 +101,7 @@ def make_clip(checkpoint: Checkpoint) -> comfy.sd.CLIP:
     parameters = sum(value.numel() for value in state.values())
     clip = comfy.sd.CLIP(_Target(checkpoint), parameters=parameters, model_options={"dtype": torch.float32})
     clip.load_sd(state)
+    clip.cond_stage_model.eval().requires_grad_(False)
     return clip
 
 

@@ -1,0 +1,267 @@
+"""Our model, text encoder and autoencoders under the host's own nodes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from harness import Failed, Host
+from safetensors.torch import save_file
+
+SIZE = {"aspect": "custom", "width": 128, "height": 64, "seconds": 1.0, "batch": 1}
+
+
+@pytest.fixture(autouse=True)
+def inference():
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="module")
+def conds(host: Host, loaded: tuple) -> tuple:
+    clip = loaded[1]
+    return tuple(host.call("CLIPTextEncode", clip=clip, text=text)[0] for text in ("a red ball bounces", ""))
+
+
+@pytest.fixture
+def latent(host: Host) -> dict:
+    return host.call("KinetophoneEmptyLatent", **SIZE)[0]
+
+
+def ksampler(host: Host, model: object, conds: tuple, latent: dict, **more: object) -> list[torch.Tensor]:
+    settings = {"seed": 5, "steps": 4, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0, **more}
+    samples = host.call(
+        "KSampler", model=model, positive=conds[0], negative=conds[1], latent_image=latent, **settings
+    )[0]["samples"]
+    return list(samples.unbind()) if samples.is_nested else [samples]
+
+
+def advanced(host: Host, model: object, conds: tuple, latent: dict, noise: object, denoise: float = 1.0) -> tuple:
+    guider = host.call("CFGGuider", model=model, positive=conds[0], negative=conds[1], cfg=3.0)[0]
+    sampler = host.call("KSamplerSelect", sampler_name="euler")[0]
+    sigmas = host.call("BasicScheduler", model=model, scheduler="simple", steps=4, denoise=denoise)[0]
+    return host.call(
+        "SamplerCustomAdvanced", noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent
+    )
+
+
+def test_objects_are_the_hosts_own_classes(loaded: tuple) -> None:
+    import comfy.model_patcher
+    import comfy.sd
+
+    model, clip, video, audio = loaded
+    assert isinstance(model, comfy.model_patcher.ModelPatcher)
+    assert isinstance(clip, comfy.sd.CLIP)
+    assert isinstance(video, comfy.sd.VAE) and isinstance(audio, comfy.sd.VAE)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m", "heun", "uni_pc", "res_multistep"])
+def test_ksampler_makes_picture_and_sound(host: Host, loaded, conds, latent, sampler: str) -> None:
+    video, audio = ksampler(host, loaded[0], conds, latent, sampler_name=sampler)
+    assert video.shape == (1, 64, 4, 2, 4) and audio.shape == (1, 64, 17)
+    assert video.isfinite().all() and audio.isfinite().all() and video.std() > 0.01
+
+
+def test_the_same_seed_gives_the_same_and_batches_differ(host: Host, loaded, conds, latent) -> None:
+    first, again = (ksampler(host, loaded[0], conds, latent)[0] for _ in range(2))
+    assert torch.equal(first, again)
+    two = host.call("KinetophoneEmptyLatent", **{**SIZE, "batch": 2})[0]
+    pair = ksampler(host, loaded[0], conds, two)[0]
+    assert len(pair) == 2 and not torch.allclose(pair[0], pair[1], atol=1e-2)
+
+
+def test_picture_alone_and_sound_alone_are_sampled_too(host: Host, loaded, conds, latent) -> None:
+    picture, sound = host.call("KinetophoneSeparateAV", latent=latent)
+    assert ksampler(host, loaded[0], conds, picture)[0].shape == (1, 64, 4, 2, 4)
+    assert ksampler(host, loaded[0], conds, sound)[0].shape == (1, 64, 17)
+
+
+def test_advanced_sampler_equals_ksampler(host: Host, loaded, conds, latent) -> None:
+    noise = host.call("RandomNoise", noise_seed=5)[0]
+    made = advanced(host, loaded[0], conds, latent, noise)[0]["samples"].unbind()
+    for one, other in zip(made, ksampler(host, loaded[0], conds, latent), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_disabled_noise_keeps_a_given_latent_as_the_start(host: Host, loaded, conds, latent) -> None:
+    start = {"samples": type(latent["samples"])([torch.randn(s.shape) for s in latent["samples"].unbind()])}
+    made = advanced(host, loaded[0], conds, start, host.call("DisableNoise")[0], 0.5)[0]["samples"].unbind()
+    assert made[0].isfinite().all()
+    other = {"samples": type(latent["samples"])([s + 1 for s in start["samples"].unbind()])}
+    again = advanced(host, loaded[0], conds, other, host.call("DisableNoise")[0], 0.5)[0]["samples"].unbind()
+    assert not torch.allclose(made[0], again[0])
+
+
+@pytest.mark.parametrize("which", ["video", "audio", "first step"])
+def test_masked_regions_are_kept(host: Host, loaded, conds, latent, which: str) -> None:
+    streams = [torch.randn(s.shape) for s in latent["samples"].unbind()]
+    masks = [torch.ones(1, 1, *s.shape[2:]) for s in streams]
+    if which == "first step":
+        masks[0][:, :, 0] = 0
+    else:
+        masks[0 if which == "video" else 1].zero_()
+    nested = type(latent["samples"])
+    made = ksampler(host, loaded[0], conds, {"samples": nested(streams), "noise_mask": nested(masks)})
+    for one, given, mask in zip(made, streams, masks, strict=True):
+        kept = (mask == 0).expand_as(given)
+        assert torch.allclose(one[kept], given[kept], atol=1e-5)
+        if (~kept).any():
+            assert not torch.allclose(one[~kept], given[~kept], atol=0.1)
+
+
+def test_a_mask_of_the_picture_alone_is_enough(host: Host, loaded, conds, latent) -> None:
+    streams = [torch.randn(s.shape) for s in latent["samples"].unbind()]
+    mask = torch.ones(1, 1, 4, 2, 4)
+    mask[:, :, 0] = 0
+    given = {"samples": type(latent["samples"])(streams), "noise_mask": mask}
+    made = ksampler(host, loaded[0], conds, given)
+    assert torch.allclose(made[0][:, :, 0], streams[0][:, :, 0], atol=1e-5)
+
+
+def test_kept_tokens_run_at_noise_level_zero(host: Host, loaded, conds, latent) -> None:
+    seen = []
+    transformer = loaded[0].model.diffusion_model
+    original = type(transformer).__mro__[1].forward
+
+    def spy(self, video, audio, sigma_video, sigma_audio, *rest):
+        seen.append((sigma_video, sigma_audio))
+        return original(self, video, audio, sigma_video, sigma_audio, *rest)
+
+    streams = [torch.randn(s.shape) for s in latent["samples"].unbind()]
+    masks = [torch.ones(1, 1, *s.shape[2:]) for s in streams]
+    masks[0][:, :, 0] = 0
+    nested = type(latent["samples"])
+    type(transformer).__mro__[1].forward = spy
+    try:
+        ksampler(host, loaded[0], conds, {"samples": nested(streams), "noise_mask": nested(masks)})
+    finally:
+        type(transformer).__mro__[1].forward = original
+    assert (seen[0][0][:, 0] == 0).all() and (seen[0][0][:, 1:] > 0.9).all() and (seen[0][1] > 0.9).all()
+
+
+def test_model_sampling_changes_the_result_and_does_not_leak(host: Host, loaded, conds, latent) -> None:
+    before = ksampler(host, loaded[0], conds, latent)[0]
+    shifted = host.call("ModelSamplingSD3", model=loaded[0], shift=8.0)[0]
+    assert not torch.allclose(before, ksampler(host, shifted, conds, latent)[0])
+    assert torch.equal(before, ksampler(host, loaded[0], conds, latent)[0])
+
+
+def test_lora_loads_by_the_hosts_names_and_unloads_exactly(host: Host, loaded, conds, latent, base: Path) -> None:
+    layer = loaded[0].model.diffusion_model.layers[0].qkv.weight
+    pair = {
+        "diffusion_model.layers.0.qkv.lora_A.weight": torch.randn(4, layer.shape[1]),
+        "diffusion_model.layers.0.qkv.lora_B.weight": torch.randn(layer.shape[0], 4),
+    }
+    folder = base / "models" / "loras"
+    folder.mkdir(exist_ok=True)
+    save_file(pair, folder / "test.safetensors")
+    before = ksampler(host, loaded[0], conds, latent)[0]
+    patched = host.call("LoraLoaderModelOnly", model=loaded[0], lora_name="test.safetensors", strength_model=1.0)[0]
+    assert not torch.allclose(before, ksampler(host, patched, conds, latent)[0])
+    assert torch.equal(before, ksampler(host, loaded[0], conds, latent)[0])
+
+
+def test_a_model_saved_by_the_host_is_loaded_by_the_host(host: Host, loaded, conds, latent, base: Path) -> None:
+    state = loaded[0].model.state_dict_for_saving()
+    (base / "models" / "diffusion_models").mkdir(exist_ok=True)
+    save_file({k: v.contiguous().clone() for k, v in state.items()}, base / "models" / "diffusion_models" / "own.safetensors")
+    again = host.call("UNETLoader", unet_name="own.safetensors", weight_dtype="default")[0]
+    assert type(again.model).__name__ == "KinetophoneModel"
+    for one, other in zip(ksampler(host, again, conds, latent), ksampler(host, loaded[0], conds, latent), strict=True):
+        assert torch.allclose(one, other, atol=0.05)
+
+
+def test_previews_are_small_pictures(host: Host, loaded, conds, latent, monkeypatch) -> None:
+    import comfy.cli_args
+    import latent_preview
+
+    monkeypatch.setattr(latent_preview.args, "preview_method", comfy.cli_args.LatentPreviewMethod.Latent2RGB)
+    host.progress.clear()
+    ksampler(host, loaded[0], conds, latent)
+    previews = [preview for _, _, preview in host.progress if preview is not None]
+    assert len(previews) == 4
+    assert previews[-1][1].size == (32, 16)
+
+
+def test_progress_is_reported_for_every_step(host: Host, loaded, conds, latent) -> None:
+    host.progress.clear()
+    ksampler(host, loaded[0], conds, latent)
+    assert [(value, total) for value, total, _ in host.progress] == [(n, 4) for n in range(1, 5)]
+
+
+def test_interrupt_stops_in_the_middle(host: Host, loaded, conds, latent) -> None:
+    import comfy.model_management as management
+
+    def stop(value: int, total: int) -> None:
+        if value == 2:
+            management.interrupt_current_processing()
+
+    host.on_progress = stop
+    try:
+        with pytest.raises(management.InterruptProcessingException):
+            ksampler(host, loaded[0], conds, latent, steps=50)
+    finally:
+        host.on_progress = None
+        management.interrupt_current_processing(False)
+    assert host.progress[-1][0] < 10
+
+
+def test_weights_in_a_prompt_change_it(host: Host, loaded, conds) -> None:
+    clip = loaded[1]
+    plain = host.call("CLIPTextEncode", clip=clip, text="a red ball bounces")[0][0][0]
+    strong = host.call("CLIPTextEncode", clip=clip, text="a (red:1.5) ball bounces")[0][0][0]
+    assert torch.equal(plain, conds[0][0][0])
+    assert torch.allclose(strong[:, 2], 1.5 * plain[:, 2]) and torch.equal(strong[:, 3], plain[:, 3])
+
+
+def test_decoding_whole_and_in_tiles(host: Host, loaded, conds, latent) -> None:
+    video = loaded[2]
+    made = ksampler(host, loaded[0], conds, latent)
+    samples = {"samples": type(latent["samples"])(made)}
+    whole = host.call("VAEDecode", samples=samples, vae=video)[0]
+    assert whole.shape == (25, 64, 128, 3) and whole.min() >= 0 and whole.max() <= 1
+    tiled = host.call(
+        "VAEDecodeTiled", samples=samples, vae=video, tile_size=512, overlap=64, temporal_size=64, temporal_overlap=8
+    )[0]
+    assert torch.allclose(whole, tiled, atol=1e-4)
+    small = host.call(
+        "VAEDecodeTiled", samples=samples, vae=video, tile_size=64, overlap=32, temporal_size=64, temporal_overlap=8
+    )[0]
+    assert small.shape == whole.shape and (small - whole).abs().mean() < 0.1
+
+
+def test_encoding_whole_and_in_tiles(host: Host, loaded) -> None:
+    pixels = torch.rand(25, 64, 128, 3)
+    whole = host.call("VAEEncode", pixels=pixels, vae=loaded[2])[0]["samples"]
+    assert whole.shape == (1, 64, 4, 2, 4)
+    tiled = host.call(
+        "VAEEncodeTiled", pixels=pixels, vae=loaded[2], tile_size=512, overlap=64, temporal_size=64, temporal_overlap=8
+    )[0]["samples"]
+    assert torch.allclose(whole, tiled, atol=1e-4)
+    assert host.call("VAEEncode", pixels=torch.rand(30, 64, 128, 3), vae=loaded[2])[0]["samples"].shape[2] == 4
+
+
+def test_sound_through_the_hosts_nodes_keeps_its_speed(host: Host, loaded) -> None:
+    time = torch.arange(44100) / 44100
+    tone = {"waveform": 0.3 * torch.sin(2 * math.pi * 440 * time)[None, None], "sample_rate": 44100}
+    samples = host.call("VAEEncodeAudio", audio=tone, vae=loaded[3])[0]
+    assert samples["samples"].shape == (1, 64, 16)
+    heard = host.call("VAEDecodeAudio", samples=samples, vae=loaded[3])[0]
+    assert heard["waveform"].shape[-1] / heard["sample_rate"] == pytest.approx(16 * 1536 / 24000, rel=1e-3)
+
+
+def test_a_nan_latent_fails_with_a_clear_message(host: Host, loaded, latent) -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        host.call("VAEDecode", samples={"samples": torch.full((1, 64, 1, 2, 2), float("nan"))}, vae=loaded[2])
+
+
+def test_failures_of_a_graph_name_the_node_and_the_remedy(host: Host) -> None:
+    prompt = {"1": {"class_type": "KinetophoneLoader", "inputs": {"card": "nothing", "precision": "auto"}},
+              "2": {"class_type": "CLIPTextEncode", "inputs": {"clip": ["1", 1], "text": ""}},
+              "3": {"class_type": "KinetophoneSchedule", "inputs": {"steps": 4, "shift": 1.0, "denoise": 1.0}},
+              "4": {"class_type": "PreviewAny", "inputs": {"source": ["2", 0]}}}  # fmt: skip
+    with pytest.raises((Failed, Exception)) as caught:
+        host.run(prompt)
+    assert "nothing" in str(getattr(caught.value, "details", caught.value.args))
