@@ -73,6 +73,20 @@ class Host:
             return cls.execute(**inputs).args
         return getattr(cls(), cls.FUNCTION)(**inputs)
 
+    def object_info(self) -> dict:
+        """What the host answers to GET /object_info."""
+        found = {}
+        for name, cls in self.nodes.NODE_CLASS_MAPPINGS.items():
+            if hasattr(cls, "GET_NODE_INFO_V1"):
+                found[name] = cls.GET_NODE_INFO_V1()
+                continue
+            outputs = list(cls.RETURN_TYPES)
+            found[name] = {
+                "input": cls.INPUT_TYPES(), "output": outputs, "output_name": list(getattr(cls, "RETURN_NAMES", outputs)),
+                "display_name": name, "python_module": getattr(cls, "RELATIVE_PYTHON_MODULE", "nodes"),
+            }  # fmt: skip
+        return found
+
     def pack(self, name: str) -> object:
         """A module of the pack, under the name that the host gave it."""
         prefix = next(key for key in sys.modules if key.endswith("any folder_x_name"))

@@ -1,0 +1,92 @@
+"""The public interface: what people's shared workflows rely on, and what the editor shows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from harness import ROOT, Host
+
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from workflow_format import set_value, to_api, to_editor  # noqa: E402
+from workflows import WORKFLOWS, as_json, node_texts  # noqa: E402
+
+SNAPSHOT = Path(__file__).parent / "interface.json"
+OURS = "Kinetophone"
+
+
+@pytest.fixture(scope="module")
+def info(host: Host) -> dict:
+    return json.loads(json.dumps(host.object_info(), default=str))
+
+
+def public(info: dict) -> dict:
+    """Ids, input names in order with type and default, output types: what a workflow file stores."""
+    return {
+        kind: {
+            "inputs": [
+                [name, "COMBO" if isinstance(spec[0], list) else spec[0], spec[1].get("default") if len(spec) > 1 else None]
+                for section in ("required", "optional")
+                for name, spec in node["input"].get(section, {}).items()
+            ],
+            "outputs": node["output"],
+        }
+        for kind, node in sorted(info.items())
+        if kind.startswith(OURS)
+    }
+
+
+def test_the_public_interface_is_frozen(info: dict) -> None:
+    """A change here breaks shared workflows: it needs a migration, and then a new snapshot."""
+    assert public(info) == json.loads(SNAPSHOT.read_text("utf-8"))
+
+
+def test_everything_is_labelled_and_explained(info: dict) -> None:
+    for kind, node in info.items():
+        if not kind.startswith(OURS):
+            continue
+        assert node["display_name"] != kind and len(node["description"]) > 30, kind
+        assert node["category"].startswith("Kinetophone/"), kind
+        for section in ("required", "optional"):
+            for name, spec in node["input"].get(section, {}).items():
+                assert spec[1].get("tooltip"), f"{kind}.{name}"
+        assert all(node["output_tooltips"]), kind
+        page = (ROOT / "web" / "docs" / f"{kind}.md").read_text("utf-8")
+        assert page.startswith("# ") and len(page) > 300, kind
+
+
+def test_locale_file_is_what_the_schemas_say(info: dict) -> None:
+    assert (ROOT / "locales" / "en" / "nodeDefs.json").read_text("utf-8") == as_json(node_texts(info))
+
+
+def test_node_list_names_every_node(info: dict) -> None:
+    listed = json.loads((ROOT / "node_list.json").read_text("utf-8"))
+    assert sorted(listed) == sorted(kind for kind in info if kind.startswith(OURS))
+
+
+@pytest.mark.parametrize("name", list(WORKFLOWS))
+def test_example_workflows_are_current_and_run(host: Host, info: dict, base: Path, name: str) -> None:
+    stored = json.loads((ROOT / "example_workflows" / f"{name}.json").read_text("utf-8"))
+    assert stored == json.loads(as_json(to_editor(WORKFLOWS[name], info)))
+    set_value(stored, info, "KinetophoneLoader", "card", "debug.safetensors")
+    set_value(stored, info, "KinetophoneEmptyLatent", "seconds", 0.7)
+    outputs = host.run(to_api(stored, info), stored)
+    files = [item for output in outputs.values() for item in output.get("images", [])]
+    assert len(files) == 1 and files[0]["filename"].endswith(".mp4")
+
+
+def test_example_workflows_use_every_node_and_have_a_picture(info: dict) -> None:
+    used = {placed.kind for workflow in WORKFLOWS.values() for placed in workflow.nodes.values()}
+    assert {kind for kind in info if kind.startswith(OURS)} <= used
+    for name in WORKFLOWS:
+        assert (ROOT / "example_workflows" / f"{name}.jpg").stat().st_size > 1000
+
+
+def test_unknown_nodes_are_named(info: dict) -> None:
+    with pytest.raises(ValueError, match="NoSuchNode"):
+        to_api({"nodes": [{"id": 1, "type": "NoSuchNode"}], "links": []}, info)
+    with pytest.raises(ValueError, match="no widget"):
+        set_value({"nodes": [{"type": "KinetophoneSave", "widgets_values": []}]}, info, "KinetophoneSave", "colour", 1)
