@@ -50,6 +50,10 @@ class VideoDecoder(nn.Module):
 
     def reset_parameters(self) -> None:
         """Initialise for training; the network then adds nothing to the linear inverse."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                nn.init.zeros_(module.bias)
         for block in (*self.trunk, *self.head):
             nn.init.zeros_(block.second.weight)
         nn.init.zeros_(self.out.weight)
