@@ -46,7 +46,7 @@ def encode_video(video: Any, vae: Any) -> tuple[Latent, str]:
         images = torch.cat([chunk.float().div(255) for chunk in clip.frames()])
         return {"samples": vae.encode(images)}, "Encoded as it is; the VAE crops what does not fit its grid."
     fitted, notes = _fit(clip, vae.grid)
-    base = torch.cat(list(_base_frames(clip, fitted, vae.grid)), dim=2)
+    base = torch.cat(list(_base_frames(clip, fitted, vae)), dim=2)
     latent = vae.ready().encode_base(base.to(vae.device))
     return {"samples": latent.to(vae.output_device)}, "\n".join(notes) or "Nothing had to be changed."
 
@@ -143,9 +143,9 @@ def _fit(clip: Clip, grid: Grid) -> tuple[VideoShape, list[str]]:
     return fitted, notes
 
 
-def _base_frames(clip: Clip, fitted: VideoShape, grid: Grid) -> Iterator[Tensor]:
+def _base_frames(clip: Clip, fitted: VideoShape, vae: KinetophoneVideoVAE) -> Iterator[Tensor]:
     """The base video `[1, 3, 1, h, w]` in -1..1, frame by frame: small and every second frame."""
-    factor = grid.spatial // grid.base_cell
+    grid = vae.grid
     wanted = [
         min(round(Fraction(index) / grid.fps * clip.shape.fps), clip.shape.frames - 1)
         for index in range(0, fitted.frames, grid.base_stride)
@@ -154,7 +154,7 @@ def _base_frames(clip: Clip, fitted: VideoShape, grid: Grid) -> Iterator[Tensor]
     for number, frame in enumerate(single for chunk in clip.frames() for single in chunk):
         while position < len(wanted) and wanted[position] == number:
             pixels = scale(frame[None], fitted.width, fitted.height).movedim(-1, 1).float() / 127.5 - 1
-            yield F.avg_pool2d(pixels, factor)[:, :, None]
+            yield vae.first_stage_model.base(pixels[:, :, None])
             position += 1
         if position == len(wanted):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,16 +78,12 @@ def _reload(path: str, precision: str, disable_dynamic: bool = False, **unused: 
     return make_model(read_checkpoint(Path(path)), PRECISIONS[precision])
 
 
-def _preview(video: VideoAutoencoder) -> Any:
-    """A small frame of the newest step of a latent, from the linear codec alone."""
+def _preview(video: VideoAutoencoder) -> Callable[[Tensor], Tensor]:
+    """A small frame of the newest step of a latent, from the codec alone."""
 
     def preview(latent: Tensor) -> Tensor:
-        codec = video.codec
-        basis, mean, scale = (b.to(latent.device) for b in (codec.basis, codec.mean, codec.scale))
-        blocks = (latent.float().movedim(1, -1) * scale) @ basis + mean
-        n, p = video.config.frames, video.config.block
-        _, _, rows, columns, _ = blocks.shape
-        frame = blocks.reshape(rows, columns, 3, n, p, p)[:, :, :, n - 1].permute(2, 0, 3, 1, 4)
-        return frame.reshape(1, 3, 1, rows * p, columns * p)
+        where = next(video.parameters()).device
+        base = video.decode_base(latent.float().to(where).expand(-1, -1, 2, -1, -1))
+        return base[:, :, -1:].to(latent.device)
 
     return preview

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from ..clock import Grid
 from ..model.config import AudioConfig
 from ..model.ops import TORCH, Ops
+from .causal import CausalCodec
 from .linear import LinearCodec
 from .mel import log_mel, mel_filters
 from .vocoder import Vocoder
@@ -32,7 +35,13 @@ class AudioAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         self.config, self.grid = config, grid
-        self.codec = LinearCodec((grid.hops_per_latent, config.mels), config.channels, device)
+        size = grid.hops_per_latent * config.mels
+        self.codec: LinearCodec | CausalCodec
+        if config.encoder == "klt":
+            self.codec = LinearCodec((grid.hops_per_latent, config.mels), config.channels, device)
+        else:
+            learned: dict[str, Any] = {"dtype": dtype, "device": device}
+            self.codec = CausalCodec(size, config.channels, config.width, config.depth // 2 or 1, 0, ops, **learned)
         filters = mel_filters(config.mels, config.fft, grid.sample_rate).to(device)
         self.register_buffer("filters", filters, persistent=False)
         self.vocoder = Vocoder(config, grid.hop, filters, ops, dtype=dtype, device=device)

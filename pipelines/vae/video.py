@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from ..clock import Grid
 from ..model.config import VideoConfig
 from ..model.ops import TORCH, Ops
+from .causal import CausalCodec
 from .decoder import HISTORY, VideoDecoder, between
 from .linear import LinearCodec
 
@@ -36,16 +39,26 @@ class VideoAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         self.config, self.grid = config, grid
-        self.codec = LinearCodec((3, config.frames, config.block, config.block), config.channels, device)
+        axes = (3, config.frames, config.block, config.block)
+        self.codec: LinearCodec | CausalCodec
+        if config.encoder == "klt":
+            self.codec = LinearCodec(axes, config.channels, device)
+        else:
+            learned: dict[str, Any] = {"dtype": dtype, "device": device}
+            self.codec = CausalCodec(
+                math.prod(axes), config.channels, config.width, config.depth // 2 or 1, 1, ops, **learned
+            )
         self.decoder = VideoDecoder(config, grid.temporal, grid.spatial, ops, dtype=dtype, device=device)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Latents of a video at output size and rate; frames must be 8k+1 and sides multiples of 32."""
         _check_pixels(pixels, self.grid.spatial, self.grid.temporal)
-        base = pixels[:, :, :: self.grid.base_stride].float()
-        frames = rearrange(base, "b c f h w -> (b f) c h w")
-        small = F.avg_pool2d(frames, self.config.upscale)
-        return self.encode_base(rearrange(small, "(b f) c h w -> b c f h w", b=len(pixels)))
+        return self.encode_base(self.base(pixels[:, :, :: self.grid.base_stride]))
+
+    def base(self, pixels: Tensor) -> Tensor:
+        """Frames `[B, 3, f, H, W]` at base size."""
+        frames = rearrange(pixels.float(), "b c f h w -> (b f) c h w")
+        return rearrange(F.avg_pool2d(frames, self.config.upscale), "(b f) c h w -> b c f h w", b=len(pixels))
 
     def encode_base(self, base: Tensor) -> Tensor:
         """Latents of a base video `[B, 3, 4k+1, h, w]` in -1..1."""

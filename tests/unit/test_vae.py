@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -112,3 +114,48 @@ def test_fitted_codec_beats_the_cosine_basis_on_its_own_data() -> None:
     codec.fit(mixed)
     assert float((codec.decode(codec.encode(mixed)) - mixed).square().mean()) < 1e-4 < float(before)
     assert float(codec.encode(mixed).square().mean()) == pytest.approx(1, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def learned() -> tuple[VideoAutoencoder, AudioAutoencoder]:
+    """The autoencoders of BASE, at the size of DEBUG."""
+    torch.manual_seed(0)
+    video = VideoAutoencoder(replace(DEBUG.video, encoder="causal", depth=2), DEBUG.grid)
+    return video, AudioAutoencoder(replace(DEBUG.audio, encoder="causal", depth=2), DEBUG.grid)
+
+
+def test_learned_encoders_are_causal(learned) -> None:
+    video, changed = smooth_video(33), smooth_video(33)
+    changed[:, :, 17:] += 0.5
+    first, second = (learned[0].encode(v) for v in (video, changed))
+    assert torch.allclose(first[:, :, :3], second[:, :, :3], atol=1e-6) and not torch.allclose(first[:, :, 3], second[:, :, 3])
+    wave = torch.randn(1, 1, 1536 * 6)
+    later = wave.clone()
+    later[..., 1536 * 4 :] = 0
+    first, second = (learned[1].encode(w) for w in (wave, later))
+    # The spectrogram's window reaches over one border.
+    assert torch.allclose(first[..., :3], second[..., :3], atol=1e-5) and not torch.allclose(first[..., 5], second[..., 5])
+
+
+def test_learned_autoencoders_stream_and_have_unit_power(learned) -> None:
+    latent = learned[0].encode(smooth_video(25))
+    assert float(latent.square().mean(1).min()) > 0.9
+    assert torch.equal(torch.cat(list(learned[0].decode_frames(latent)), 2), learned[0].decode(latent))
+
+
+def test_learned_encoders_learn(learned) -> None:
+    video, audio = learned
+    target, mel = smooth_video(17), audio.mel(torch.randn(1, 1, 1536 * 4))
+    for network, loss in (
+        (video, lambda: (video.decode_base(video.encode(target)) - video.base(target[:, :, ::2])).square().mean()),
+        (audio, lambda: (audio.decode_mel(audio.encode(wave)) - mel).square().mean()),
+    ):
+        wave = torch.randn(1, 1, 1536 * 4)
+        mel = audio.mel(wave)
+        optimizer = torch.optim.AdamW(network.codec.parameters(), lr=3e-3)
+        before = float(loss().detach())
+        for _ in range(40):
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+        assert float(loss().detach()) < 0.5 * before
