@@ -15,8 +15,8 @@ class Decode(io.ComfyNode):
             display_name="Decode to Video",
             category="Kinetophone/decode",
             description=(
-                "Makes a video of picture and sound. It is a stream: frames are decoded when they are saved or shown, a "
-                "few at a time, so that length does not cost memory."
+                "Makes a video of picture and sound. It is a stream: frames are decoded when they are saved or shown, "
+                "a few at a time, so that length does not cost memory."
             ),
             inputs=[
                 io.Latent.Input("latent", tooltip="Picture and sound, or picture alone."),
@@ -52,7 +52,7 @@ class EncodeVideo(io.ComfyNode):
             node_id="KinetophoneEncodeVideo",
             display_name="Encode Video",
             category="Kinetophone/decode",
-            description="Turns the picture of a video into a latent. Size, frame rate and length are fitted to the grid.",
+            description="Turns the picture of a video into a latent, fitted to the grid in size, rate and length.",
             inputs=[
                 io.Video.Input("video", tooltip="Any video; its sound is not used here."),
                 io.Vae.Input("video_vae", tooltip="Encodes the picture."),
@@ -91,9 +91,7 @@ class EncodeAudio(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, audio: io.Audio.Type, audio_vae: io.Vae.Type, like: io.Latent.Type | None = None
-    ) -> io.NodeOutput:
+    def execute(cls, audio: io.Audio.Type, audio_vae: io.Vae.Type, like: io.Latent.Type | None = None) -> io.NodeOutput:
         latent, info = encode_audio(audio, audio_vae, like)
         return io.NodeOutput(latent, info, ui=ui.PreviewText(info))
 

@@ -22,10 +22,20 @@ class EmptyLatent(io.ComfyNode):
             inputs=[
                 io.Combo.Input("aspect", options=ASPECT_NAMES, default="landscape", tooltip="Shape of the picture."),
                 io.Int.Input(
-                    "width", default=448, min=64, max=MAX_SIDE, step=64, tooltip="In pixels; used when aspect is custom."
+                    "width",
+                    default=448,
+                    min=64,
+                    max=MAX_SIDE,
+                    step=64,
+                    tooltip="In pixels; used when aspect is custom.",
                 ),
                 io.Int.Input(
-                    "height", default=256, min=64, max=MAX_SIDE, step=64, tooltip="In pixels; used when aspect is custom."
+                    "height",
+                    default=256,
+                    min=64,
+                    max=MAX_SIDE,
+                    step=64,
+                    tooltip="In pixels; used when aspect is custom.",
                 ),
                 io.Float.Input(
                     "seconds", default=4.0, min=0.04, max=120.0, step=0.1, tooltip="Length of picture and sound."

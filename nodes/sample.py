@@ -20,7 +20,11 @@ class Schedule(io.ComfyNode):
             description="The noise levels of a sampling run, from noise down to nothing, for flow models.",
             inputs=[
                 io.Int.Input(
-                    "steps", default=20, min=1, max=1000, tooltip="More steps are finer and slower. 8 to 10 for a draft."
+                    "steps",
+                    default=20,
+                    min=1,
+                    max=1000,
+                    tooltip="More steps are finer and slower. 8 to 10 for a draft.",
                 ),
                 io.Float.Input(
                     "shift",
@@ -65,10 +69,14 @@ class GuidanceNode(io.ComfyNode):
                 scale("picture", 3.0, "How literally the picture follows the prompt. 1 ignores the negative prompt."),
                 scale("sound", 3.0, "How literally the sound follows the prompt. 1 ignores the negative prompt."),
                 scale(
-                    "coupling", 1.0, "Above 1, picture and sound follow each other more closely; costs a third pass a step."
+                    "coupling",
+                    1.0,
+                    "Above 1, picture and sound follow each other more closely; costs a third pass a step.",
                 ),
             ],
-            outputs=[io.Guider.Output("guider", display_name="guider", tooltip="For Sampler, or the host's custom sampler.")],
+            outputs=[
+                io.Guider.Output("guider", display_name="guider", tooltip="For Sampler, or the host's custom sampler.")
+            ],
         )
 
     @classmethod
@@ -91,7 +99,7 @@ class Sampler(io.ComfyNode):
             node_id="KinetophoneSampler",
             display_name="Sampler",
             category="Kinetophone/sample",
-            description="Turns noise into picture and sound, with any guider, any of the host's samplers, and previews.",
+            description="Turns noise into picture and sound, with any guider and sampler of the host, and previews.",
             inputs=[
                 io.Guider.Input("guider", tooltip="Model, prompts and how to follow them."),
                 io.Sigmas.Input("sigmas", tooltip="Noise levels, from Schedule or any scheduler of the host."),
@@ -105,7 +113,10 @@ class Sampler(io.ComfyNode):
                     tooltip="The same seed gives the same video.",
                 ),
                 io.Combo.Input(
-                    "sampler_name", options=list(SAMPLER_NAMES), default="euler", tooltip="How to step; euler is a safe choice."
+                    "sampler_name",
+                    options=list(SAMPLER_NAMES),
+                    default="euler",
+                    tooltip="How to step; euler is a safe choice.",
                 ),
             ],
             outputs=[io.Latent.Output("samples", display_name="latent", tooltip="Picture and sound, ready to decode.")],

@@ -24,7 +24,9 @@ class Save(io.ComfyNode):
             inputs=[
                 io.Video.Input("video", tooltip="Any video, from this pack or another."),
                 io.String.Input(
-                    "filename_prefix", default="kinetophone/video", tooltip="Name below the output folder; a number follows."
+                    "filename_prefix",
+                    default="kinetophone/video",
+                    tooltip="Name below the output folder; a number follows.",
                 ),
                 io.Combo.Input(
                     "format", options=list(formats()), default=DEFAULT_FORMAT, tooltip="mp4-h264 plays everywhere."

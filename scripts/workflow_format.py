@@ -50,7 +50,9 @@ def widgets(info: dict[str, Any]) -> list[tuple[str, bool]]:
         for name, spec in info["input"].get(section, {}).items():
             options = spec[1] if len(spec) > 1 else {}
             if isinstance(spec[0], list) or spec[0] in WIDGETS:
-                seed = name in ("seed", "noise_seed") and info.get("python_module", "").startswith(("nodes", "comfy_extras"))
+                seed = name in ("seed", "noise_seed") and info.get("python_module", "").startswith(
+                    ("nodes", "comfy_extras")
+                )
                 found.append((name, bool(options.get("control_after_generate")) or seed))
     return found
 
@@ -64,7 +66,10 @@ def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, A
             continue
         if node["type"] not in object_info:
             raise ValueError(f"The host has no node {node['type']!r}: is its pack installed?")
-        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": _inputs(node, object_info[node["type"]], links)}
+        prompt[str(node["id"])] = {
+            "class_type": node["type"],
+            "inputs": _inputs(node, object_info[node["type"]], links),
+        }
     return prompt
 
 

@@ -116,12 +116,13 @@ APART = Workflow(
     },
     groups=(
         Group("1  Generate", ("loader", "latent", "schedule", "text", "guidance", "sampler"), "#88A"),
-        Group("2  Picture and sound apart, and together again", ("apart", "sound", "again", "picture", "joined"), "#8A8"),
+        Group("2  Apart, and together again", ("apart", "sound", "again", "picture", "joined"), "#8A8"),
     ),
     note=(
         "## Picture and sound, apart\n"
-        "A joint latent can be taken apart, each part worked on alone, and joined again. Put your own sound or video in "
-        "place of the decoded ones: *Encode Audio* and *Encode Video* fit them to the model and say what they changed."
+        "A joint latent can be taken apart, each part worked on alone, and joined again. Put your own "
+        "sound or video in place of the decoded ones: *Encode Audio* and *Encode Video* fit them to the model, "
+        "and say what they changed."
     ),
 )  # fmt: skip
 

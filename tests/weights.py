@@ -26,7 +26,7 @@ def random_networks(config: Config, seed: int = 0) -> dict[str, torch.nn.Module]
     networks["dit"].reset_parameters(generator)
     networks["text"].reset_parameters(generator)
     for network in networks.values():
-        for name, parameter in network.named_parameters():
+        for parameter in network.parameters():
             if not parameter.any():
                 torch.nn.init.normal_(parameter, std=0.05, generator=generator)
         network.eval().requires_grad_(False)

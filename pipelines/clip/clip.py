@@ -26,7 +26,9 @@ class Sound:
 
     def __post_init__(self) -> None:
         if self.waveform.ndim != 2 or self.rate <= 0:
-            raise ValueError(f"A sound is [channels, samples] at a rate; got {list(self.waveform.shape)} at {self.rate}.")
+            raise ValueError(
+                f"A sound is [channels, samples] at a rate; got {list(self.waveform.shape)} at {self.rate}."
+            )
 
     def fitted(self, frames: int, fps: Fraction) -> Sound:
         """The same sound, cut or padded with silence to last exactly as long as `frames`."""
@@ -38,8 +40,8 @@ class Sound:
 class Clip:
     """A lazy video.
 
-    `source(start, stop)` yields frames `start .. stop - 1` in order as uint8 chunks `[n, H, W, 3]`, the same every time.
-    `voice()` makes the sound, or returns None for a silent clip. `lineage` says how the clip was made.
+    `source(start, stop)` yields frames `start .. stop - 1` in order as uint8 chunks `[n, H, W, 3]`, the same every
+    time. `voice()` makes the sound, or returns None for a silent clip. `lineage` says how the clip was made.
     """
 
     shape: VideoShape

@@ -49,9 +49,7 @@ def trim(clip: Clip, start: int, frames: int) -> Clip:
         first = samples_of(start, shape.fps, sound.rate)
         return Sound(sound.waveform[:, first:], sound.rate)
 
-    return replace(
-        clip, shape=shape, source=lambda first, last: clip.frames(start + first, start + last), voice=voice
-    )
+    return replace(clip, shape=shape, source=lambda first, last: clip.frames(start + first, start + last), voice=voice)
 
 
 def concatenate(clips: Sequence[Clip]) -> Clip:

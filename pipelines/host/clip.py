@@ -29,7 +29,9 @@ class HostTokenizer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
 
-    def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **kwargs: Any) -> dict[str, list[list[Row]]]:
+    def tokenize_with_weights(
+        self, text: str, return_word_ids: bool = False, **kwargs: Any
+    ) -> dict[str, list[list[Row]]]:
         """Rows of the prompt, each with its weight."""
         plain, weights = [], [1.0]
         parsed = comfy.sd1_clip.token_weights(comfy.sd1_clip.escape_important(text), 1.0)

@@ -67,7 +67,9 @@ def encode_audio(audio: dict[str, Any], vae: Any, like: Latent | None) -> tuple[
         wanted = target.shape[-1] * vae.first_stage_model.grid.audio_stride * rate // vae.rate
         if wanted != mono.shape[-1]:
             verb = "Cut" if wanted < mono.shape[-1] else "Padded"
-            notes.append(f"{verb} from {mono.shape[-1] / rate:.2f} s to {wanted / rate:.2f} s, the length of the latent.")
+            notes.append(
+                f"{verb} from {mono.shape[-1] / rate:.2f} s to {wanted / rate:.2f} s, the length of the latent."
+            )
         mono = F.pad(mono, (0, wanted - mono.shape[-1]))
     latent = vae.encode_sound(mono, rate)
     if target is not None:
@@ -137,8 +139,8 @@ def _fit(clip: Clip, grid: Grid) -> tuple[VideoShape, list[str]]:
         notes.append(f"Frame rate: {float(shape.fps):.3g} to {grid.fps} frames a second, by nearest frame.")
     if frames != asked:
         notes.append(
-            f"Length: {float(shape.seconds):.2f} s to {float(fitted.seconds):.2f} s ({frames} frames), because the model "
-            f"works in {grid.temporal} frames a step after the first frame."
+            f"Length: {float(shape.seconds):.2f} s to {float(fitted.seconds):.2f} s ({frames} frames), because the "
+            f"model works in {grid.temporal} frames a step after the first frame."
         )
     return fitted, notes
 

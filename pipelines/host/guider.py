@@ -36,7 +36,9 @@ class KinetophoneGuider(comfy.samplers.CFGGuider):
         self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] | None = None, seed: int | None = None
     ) -> Tensor:
         options = model_options or {}
-        alone = self._uncoupled(x, timestep, options) if self.guidance.needs_uncoupled and len(self.shapes) > 1 else None
+        alone = (
+            self._uncoupled(x, timestep, options) if self.guidance.needs_uncoupled and len(self.shapes) > 1 else None
+        )
 
         def combine(args: dict[str, Any]) -> Tensor:
             negative = args["uncond_denoised"] if self.guidance.needs_negative else None

@@ -44,7 +44,9 @@ def load(path: Path, precision: str = "auto") -> Loaded:
     model = make_model(checkpoint, PRECISIONS[precision])
     model.model.latent_format.preview = _preview(video)
     model.cached_patcher_init = (_reload, (str(path), precision))
-    return Loaded(model, make_clip(checkpoint), KinetophoneVideoVAE(video), KinetophoneAudioVAE(build_audio(checkpoint)))
+    return Loaded(
+        model, make_clip(checkpoint), KinetophoneVideoVAE(video), KinetophoneAudioVAE(build_audio(checkpoint))
+    )
 
 
 def make_model(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Any:

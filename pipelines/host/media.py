@@ -96,7 +96,12 @@ class StreamVideo(Input.Video):
         return StreamVideo(trim(self.clip, start, frames))
 
     def save_to(
-        self, path: str | Path | IO[bytes], format: Any = "auto", codec: Any = "auto", metadata: Any = None, **kwargs: Any
+        self,
+        path: str | Path | IO[bytes],
+        format: Any = "auto",
+        codec: Any = "auto",
+        metadata: Any = None,
+        **kwargs: Any,
     ) -> None:
         """Stream into a file, or into an open binary file, as the host's SaveVideo asks."""
         kind = _host_format(format, codec)
@@ -157,7 +162,9 @@ def save_output(
 def _host_format(container: Any, codec: Any) -> Format:
     names = tuple(str(getattr(value, "value", value) or "auto").lower() for value in (container, codec))
     if names not in BY_HOST_NAME:
-        raise ValueError(f"This video cannot be written as {names[0]} with {names[1]}: choose mp4 or auto, h264 or auto.")
+        raise ValueError(
+            f"This video cannot be written as {names[0]} with {names[1]}: choose mp4 or auto, h264 or auto."
+        )
     return find_format(BY_HOST_NAME[names])
 
 

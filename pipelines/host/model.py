@@ -68,9 +68,7 @@ class HostTransformer(AVTransformer):
     ) -> None:
         attend = HostAttention()
         config = Config.from_dict({"name": "host", "dit": dit or {}})
-        super().__init__(
-            config.dit, config.grid, text_width, host_ops(operations, attend), dtype=dtype, device=device
-        )
+        super().__init__(config.dit, config.grid, text_width, host_ops(operations, attend), dtype=dtype, device=device)
         self.dtype = dtype
         self.attend = attend
 
@@ -84,9 +82,7 @@ class HostTransformer(AVTransformer):
     ) -> Tensor | list[Tensor]:
         """Velocities in the form of `x`, through whatever other packs wrapped around diffusion models."""
         options = transformer_options or {}
-        wrappers = comfy.patcher_extension.get_all_wrappers(
-            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options
-        )
+        wrappers = comfy.patcher_extension.get_all_wrappers(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options)
         executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._forward, self, wrappers)
         return executor.execute(x, timestep, context, options, **kwargs)
 

@@ -26,7 +26,9 @@ def sample(guider: Any, sigmas: Tensor, latent: Latent, seed: int, sampler_name:
     Raises ValueError for an unknown sampler or an empty schedule.
     """
     if sampler_name not in comfy.samplers.SAMPLER_NAMES:
-        raise ValueError(f"There is no sampler {sampler_name!r}: choose one of {', '.join(comfy.samplers.SAMPLER_NAMES)}.")
+        raise ValueError(
+            f"There is no sampler {sampler_name!r}: choose one of {', '.join(comfy.samplers.SAMPLER_NAMES)}."
+        )
     if len(sigmas) < 2:
         raise ValueError(f"The schedule has {len(sigmas)} noise levels; sampling needs at least 2.")
     samples = comfy.sample.fix_empty_latent_channels(guider.model_patcher, latent["samples"])

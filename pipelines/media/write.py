@@ -155,7 +155,9 @@ class _Track:
     def open(cls, container: Any, sound: Sound, kind: Format) -> _Track:
         channels = len(sound.waveform)
         if channels not in LAYOUTS:
-            raise ValueError(f"The sound has {channels} channels; files take {', '.join(map(str, LAYOUTS))}. Mix it down.")
+            raise ValueError(
+                f"The sound has {channels} channels; files take {', '.join(map(str, LAYOUTS))}. Mix it down."
+            )
         rate = kind.rate or sound.rate
         stream = container.add_stream(kind.audio_codec, rate=rate, layout=LAYOUTS[channels])
         stream.bit_rate = kind.audio_bit_rate

@@ -90,7 +90,9 @@ BlockWrapper = Callable[[int, Block, Tensor, Sequence], Tensor]
 
 
 def _modulate(x: Tensor, lengths: list[int], rows: list[tuple[Tensor, Tensor]]) -> Tensor:
-    parts = [torch.addcmul(shift, part, scale + 1) for part, (shift, scale) in zip(x.split(lengths, 1), rows, strict=True)]
+    parts = [
+        torch.addcmul(shift, part, scale + 1) for part, (shift, scale) in zip(x.split(lengths, 1), rows, strict=True)
+    ]
     return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
 

@@ -219,7 +219,7 @@ def _velocity(noisy: Tensor | None, clean: Tensor | None, sigma: Tensor | None) 
     if noisy.ndim == 5 and sigma.ndim == 4:
         level = sigma[:, None]
     elif sigma.ndim == 2:
-        level = sigma[:, None, :, *[None] * (noisy.ndim - 3)]
+        level = sigma.reshape(len(sigma), 1, -1, *[1] * (noisy.ndim - 3))
     else:
         level = sigma.reshape(-1, *[1] * (noisy.ndim - 1))
     return (noisy - clean) / level.clamp_min(MIN_SIGMA).to(noisy.dtype)

@@ -49,7 +49,9 @@ def _predict(
     levels = [_level(stream, sigma, keep) for stream, keep in _pairs(x, mask)]
     noisy = [None if s is None else s.to(dtype) for s in (x.video, x.audio)]
     velocity = model(*noisy, *levels, context, coupling)
-    return AVLatent(*(None if s is None else s - v.float() * sigma for s, v in zip((x.video, x.audio), velocity, strict=True)))
+    return AVLatent(
+        *(None if s is None else s - v.float() * sigma for s, v in zip((x.video, x.audio), velocity, strict=True))
+    )
 
 
 def _pairs(x: AVLatent, mask: AVLatent | None) -> list[tuple[Tensor | None, Tensor | None]]:

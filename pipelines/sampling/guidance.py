@@ -39,7 +39,7 @@ class Guidance:
     def combine_stream(
         self, cond: Tensor | None, uncond: Tensor | None, uncoupled: Tensor | None, scale: float
     ) -> Tensor | None:
-        """Guided clean prediction of one stream: `cond + (scale - 1)(cond - uncond) + (coupling - 1)(cond - uncoupled)`."""
+        """Guided prediction of one stream: `cond + (scale - 1)(cond - uncond) + (coupling - 1)(cond - uncoupled)`."""
         if cond is None:
             return None
         result = cond

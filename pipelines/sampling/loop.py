@@ -13,9 +13,7 @@ from .denoise import Denoiser
 StepCallback = Callable[[int, int, AVLatent], None]
 
 
-def sample_euler(
-    denoiser: Denoiser, x: AVLatent, sigmas: Tensor, callback: StepCallback | None = None
-) -> AVLatent:
+def sample_euler(denoiser: Denoiser, x: AVLatent, sigmas: Tensor, callback: StepCallback | None = None) -> AVLatent:
     """Integrate rectified flow from `sigmas[0]` to `sigmas[-1]` with Euler steps.
 
     `callback(step, total, denoised)` runs after each step; what it raises stops the run.

@@ -1,9 +1,9 @@
 """Command line of the training.
 
-    python -m kinetophone.pipelines.train fit OUT          fit the linear codecs on renders of the world
-    python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configuration
-    python -m kinetophone.pipelines.train fill CONFIG      render the clips that a configuration will read
-    python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
+python -m kinetophone.pipelines.train fit OUT          fit the linear codecs on renders of the world
+python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configuration
+python -m kinetophone.pipelines.train fill CONFIG      render the clips that a configuration will read
+python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
 """
 
 from __future__ import annotations

@@ -93,7 +93,9 @@ class ClipPool:
         videos, audios, captions = [], [], []
         for start in range(0, self.clips, RENDER_BATCH):
             seed = seed_of(self.seed, index, start, bucket.steps, bucket.rows, bucket.columns)
-            base, wave, texts = render_clips(self.codec.grid, bucket, min(RENDER_BATCH, self.clips - start), seed, self.fast)
+            base, wave, texts = render_clips(
+                self.codec.grid, bucket, min(RENDER_BATCH, self.clips - start), seed, self.fast
+            )
             videos.append(self.codec.video.encode_base(base * 2 - 1).half())
             audios.append(self.codec.audio.encode(wave).half())
             captions += texts

@@ -214,4 +214,4 @@ def _weighted_error(predicted: Tensor, clean: Tensor, level: Tensor) -> Tensor:
 
 
 def _broadcast(level: Tensor, latent: Tensor) -> Tensor:
-    return level[:, None, :, *[None] * (latent.ndim - 3)]
+    return level.reshape(len(level), 1, -1, *[1] * (latent.ndim - 3))

@@ -14,7 +14,7 @@ Forward = Callable[..., object]
 
 
 class Task(Protocol):
-    """A model, its data and its loss. The loop owns precision, optimiser, averaging, checkpoints and pictures' timing."""
+    """A model, its data and its loss. The loop owns precision, optimiser, averaging and checkpoints."""
 
     name: str
 

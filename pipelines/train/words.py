@@ -70,9 +70,7 @@ class WordsTask:
         logits = forward(batch["ids"])
         losses = {k: F.cross_entropy(v.float(), batch[k], ignore_index=-1) for k, v in logits.items()}
         kept = [loss for loss in losses.values() if loss.isfinite()]
-        right = {
-            k: float((v.argmax(-1) == batch[k])[batch[k] >= 0].float().mean()) for k, v in logits.items()
-        }
+        right = {k: float((v.argmax(-1) == batch[k])[batch[k] >= 0].float().mean()) for k, v in logits.items()}
         shown = ("sky", "ground", "weather", "camera", "colour-0", "shape-0", "action-0", "colour-1")
         return torch.stack(kept).mean(), {key: right[key] for key in shown}
 

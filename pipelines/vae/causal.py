@@ -34,9 +34,7 @@ class CausalCodec(nn.Module):
     `reach` is how many neighbouring blocks a layer sees to each side: 1 for pictures, 0 for sound.
     """
 
-    def __init__(
-        self, size: int, channels: int, width: int, depth: int, reach: int, ops: Ops, **factory: Any
-    ) -> None:
+    def __init__(self, size: int, channels: int, width: int, depth: int, reach: int, ops: Ops, **factory: Any) -> None:
         super().__init__()
         self.enter = ops.Conv3d(size, width, 1, **factory)
         self.encoder = nn.ModuleList(CausalBlock(width, 1, reach, ops, **factory) for _ in range(depth))

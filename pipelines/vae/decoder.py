@@ -76,6 +76,6 @@ class VideoDecoder(nn.Module):
 
 
 def between(previous: Tensor, base: Tensor) -> Tensor:
-    """Twice as many frames `[N, 3, 2f, h, w]` by linear interpolation, from `base [N, 3, f, h, w]` and the frame before."""
+    """Twice as many frames `[N, 3, 2f, h, w]`, interpolated from `base [N, 3, f, h, w]` and the frame before."""
     earlier = torch.cat((previous[:, :, None], base[:, :, :-1]), dim=2)
     return torch.stack(((earlier + base) / 2, base), dim=3).flatten(2, 3)

@@ -55,7 +55,12 @@ ACTIONS = (
 )
 DIRECTIONS = (("",), ("to the left", "left", "from right to left"), ("to the right", "right", "from left to right"))
 SOUNDS = {
-    "impact": (("dull thuds", "thumps"), ("metallic clangs", "ringing impacts"), ("wooden knocks", "knocking"), ("glass clinks",)),
+    "impact": (
+        ("dull thuds", "thumps"),
+        ("metallic clangs", "ringing impacts"),
+        ("wooden knocks", "knocking"),
+        ("glass clinks",),
+    ),
     "roll": ("a low rolling sound", "rumbling of rolling"),
     "whirr": ("a soft whirr", "whirring"),
     "hum": ("a steady hum", "humming"),
@@ -75,7 +80,8 @@ SYNONYMS = {
     "cube": "crate dice brick square package carton",
     "cylinder": "barrel tube pillar pipe tin cup bucket column",
     "cone": "tipi tent funnel spike hat tree",
-    "red": "ruby cherry maroon burgundy vermilion rose blood brick", "orange": "amber tangerine apricot copper peach rust",
+    "red": "ruby cherry maroon burgundy vermilion rose blood brick",
+    "orange": "amber tangerine apricot copper peach rust",
     "yellow": "gold lemon mustard canary honey blonde", "green": "emerald lime olive jade mint forest",
     "cyan": "aqua aquamarine azure", "blue": "navy cobalt sapphire indigo ultramarine",
     "purple": "lavender magenta lilac mauve plum", "pink": "salmon coral fuchsia rosy",
@@ -93,7 +99,8 @@ SYNONYMS = {
     "stands": "waits stays sitting standing resting lying stationary",
     "bounces": "bouncing bounce bouncy dribbles", "rolls": "roll rolling slides slide sliding runs drives travels",
     "hops": "hop hopping jump jumps jumping leap skips", "spins": "spin spinning rotating twirls whirls rotate",
-    "hovers": "hover hovering float floats floating flies flying drifts", "flashes": "flash flashing blink blinking beacon lamp",
+    "hovers": "hover hovering float floats floating flies flying drifts",
+    "flashes": "flash flashing blink blinking beacon lamp",
     "crashes": "bumps smashes collides strikes knocks",
 }  # fmt: skip
 
@@ -126,7 +133,19 @@ def captions(scenes: Scenes, *, seed: int, form: str = "mixed") -> list[str]:
     return texts
 
 
-_NEEDED = {"sky", "ground", "weather", "camera", "present", "shape", "colour", "material", "size", "action", "direction"}
+_NEEDED = {
+    "sky",
+    "ground",
+    "weather",
+    "camera",
+    "present",
+    "shape",
+    "colour",
+    "material",
+    "size",
+    "action",
+    "direction",
+}
 
 
 def _pick(rng: random.Random, bank: tuple[str, ...]) -> str:
@@ -203,7 +222,11 @@ def _short(facts: dict, rng: random.Random) -> str:
 
 
 def _tags(facts: dict, rng: random.Random) -> str:
-    tags = [f"{_pick(rng, COLOURS[facts['colour'][s]])} {_pick(rng, SHAPES[facts['shape'][s]])}" for s in range(3) if facts["present"][s]]
+    tags = [
+        f"{_pick(rng, COLOURS[facts['colour'][s]])} {_pick(rng, SHAPES[facts['shape'][s]])}"
+        for s in range(3)
+        if facts["present"][s]
+    ]
     tags += [_act(facts, 0, rng), _pick(rng, GROUNDS[facts["ground"]]), _pick(rng, SKIES[facts["sky"]])]
     tags += [_pick(rng, WEATHERS[facts["weather"]])]
     head, tail = tags[0], [t for t in tags[1:] if t]

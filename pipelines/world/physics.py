@@ -148,7 +148,9 @@ def _bounce_height(s: Scenes, contacts: Tensor, times: Tensor) -> Tensor:
     t = times[None, :, None]
     index = (contacts[:, None] <= t[..., None]).sum(-1)
     falling = height[:, None] - 0.5 * GRAVITY * t**2
-    last = torch.gather(contacts[:, None].expand(-1, len(times), -1, -1), -1, (index - 1).clamp_min(0)[..., None])[..., 0]
+    last = torch.gather(contacts[:, None].expand(-1, len(times), -1, -1), -1, (index - 1).clamp_min(0)[..., None])[
+        ..., 0
+    ]
     since = t - last
     flight = e[:, None] ** index * GRAVITY * first[:, None] * since - 0.5 * GRAVITY * since**2
     return torch.where(index == 0, falling, flight).clamp_min(0).nan_to_num(0)
@@ -183,5 +185,7 @@ def _flash_times(s: Scenes) -> Tensor:
 
 def _flash(flashes: Tensor, times: Tensor) -> Tensor:
     since = times[None, :, None] - flashes[:, None]
-    flicker = torch.exp(-since.clamp_min(0) / 0.14) * (0.7 + 0.3 * torch.cos(since.clamp_max(9).nan_to_num(0, 0, 0) * 60))
+    flicker = torch.exp(-since.clamp_min(0) / 0.14) * (
+        0.7 + 0.3 * torch.cos(since.clamp_max(9).nan_to_num(0, 0, 0) * 60)
+    )
     return torch.where(since >= 0, flicker, torch.zeros(())).amax(-1)

@@ -24,11 +24,25 @@ COLOURS = torch.tensor(
     ]
 )  # fmt: skip
 GROUNDS = torch.tensor(
-    [[0.30, 0.56, 0.16], [0.88, 0.76, 0.50], [0.60, 0.37, 0.19], [0.50, 0.50, 0.52], [0.93, 0.95, 0.98], [0.80, 0.78, 0.74]]
+    [
+        [0.30, 0.56, 0.16],
+        [0.88, 0.76, 0.50],
+        [0.60, 0.37, 0.19],
+        [0.50, 0.50, 0.52],
+        [0.93, 0.95, 0.98],
+        [0.80, 0.78, 0.74],
+    ]
 )
 # Contrast of the ground's three textures: grain, planks, checks; and the grain's frequency along x and z.
 GROUND_TEXTURE = torch.tensor(
-    [[0.30, 0, 0, 9, 4], [0.10, 0, 0, 2, 5], [0.12, 0.34, 0, 7, 0.7], [0.16, 0, 0, 3, 3], [0.05, 0, 0, 2, 2], [0.02, 0, 0.72, 2, 2]]
+    [
+        [0.30, 0, 0, 9, 4],
+        [0.10, 0, 0, 2, 5],
+        [0.12, 0.34, 0, 7, 0.7],
+        [0.16, 0, 0, 3, 3],
+        [0.05, 0, 0, 2, 2],
+        [0.02, 0, 0.72, 2, 2],
+    ]
 )
 SKY_TOP = torch.tensor([[0.16, 0.42, 0.90], [0.34, 0.26, 0.56], [0.02, 0.03, 0.11], [0.52, 0.56, 0.62]])
 SKY_LOW = torch.tensor([[0.74, 0.88, 0.99], [1.0, 0.60, 0.30], [0.12, 0.15, 0.34], [0.78, 0.80, 0.83]])
@@ -316,26 +330,31 @@ def _ground(v: Values, d: list[Tensor], sky: Tensor) -> tuple[Tensor, Tensor]:
     grain = torch.sin(gx * texture[3] + 1.9 * torch.sin(gz * texture[4] * 0.9)) * torch.sin(
         gz * texture[4] + 1.7 * torch.sin(gx * texture[3] * 0.37)
     ) + 0.5 * torch.sin(gx * texture[3] * 2.3 + gz * 1.1) * torch.sin(gz * texture[4] * 2.7 - gx * 0.7)
-    plank = 0.5 - 0.5 * (((gx * 1.15 - (gx * 1.15).floor()) - 0.5).abs() * 14 - 5.6).clamp(0, 1) * 2 + 0.25 * torch.sin(
-        (gx * 1.15).floor() * 4.7
+    plank = (
+        0.5
+        - 0.5 * (((gx * 1.15 - (gx * 1.15).floor()) - 0.5).abs() * 14 - 5.6).clamp(0, 1) * 2
+        + 0.25 * torch.sin((gx * 1.15).floor() * 4.7)
     )
     sharp = 6 / (1 + 0.25 * t)
     check = (torch.sin(gx * 2.6) * torch.sin(gz * 2.6) * sharp).clamp(-1, 1)
-    shade = 1 + clear * (texture[0] * grain + texture[1] * (plank - 0.4)) + texture[2] * check * torch.exp(-t * 0.05) * 0.55
+    shade = (
+        1 + clear * (texture[0] * grain + texture[1] * (plank - 0.4)) + texture[2] * check * torch.exp(-t * 0.05) * 0.55
+    )
     shadow = _shadow(v, gx, gz)
     reflect = 0.16 * v["wet"][:, None, None] * (1 - clear)
     haze = (1 - torch.exp(-(t - 5).clamp_min(0) * 0.035))[:, None]
-    light = v["ambient"][..., None, None] + v["power"][..., None, None] * (0.55 + 0.45 * v["sun"][:, 1, None, None, None]) * (
-        shadow[:, None]
+    light = (
+        v["ambient"][..., None, None]
+        + v["power"][..., None, None] * (0.55 + 0.45 * v["sun"][:, 1, None, None, None]) * (shadow[:, None])
     )
     colour = v["ground"][..., None, None] * shade[:, None] * light * (0.78 + 0.22 * shadow[:, None])
     colour = colour + (reflect[:, None] + haze * 0.85) * (v["sky_low"][..., None, None] - colour)
-    glow = sum(
-        v["glow"][:, n, None, None, None] * v["albedo"][:, n, :, None, None]
-        * (1 / (1 + ((gx - v["centre"][:, n, 0, None, None]) ** 2 + (gz - v["centre"][:, n, 2, None, None]) ** 2) * 1.5))[:, None]
-        * v["present"][:, n, None, None, None]
-        for n in range(MAX_OBJECTS)
-    )  # fmt: skip
+    glow = torch.zeros_like(colour)
+    for n in range(MAX_OBJECTS):
+        east, north = (v["centre"][:, n, axis, None, None] for axis in (0, 2))
+        falloff = 1 / (1 + 1.5 * ((gx - east) ** 2 + (gz - north) ** 2))
+        strength = (v["glow"][:, n] * v["present"][:, n])[:, None, None, None]
+        glow = glow + strength * v["albedo"][:, n, :, None, None] * falloff[:, None]
     return colour + 0.5 * glow * v["ground"][..., None, None], t
 
 
@@ -366,7 +385,9 @@ def _weather(v: Values, colour: Tensor, x: Tensor, y: Tensor) -> Tensor:
         chance = _hash(column * 1.31 + seed * 7 + layer)
         fall = y * (2.6 + layer) + time * (7.5 + chance * 2) + chance * 17
         drop = _hash(fall.floor() * 3.7 + column)
-        streak = (0.5 - (fall - fall.floor() - 0.5).abs()).clamp_min(0) * ((u - column - 0.5).abs() < 0.16) * (drop > 0.62)
+        streak = (
+            (0.5 - (fall - fall.floor() - 0.5).abs()).clamp_min(0) * ((u - column - 0.5).abs() < 0.16) * (drop > 0.62)
+        )
         rain = rain + streak * 1.1
         cell = 11.0 + 7 * layer
         sway = 0.25 * torch.sin(time * 1.3 + layer * 2 + y * 4)

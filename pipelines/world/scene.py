@@ -125,7 +125,9 @@ def _places(g: torch.Generator, count: Tensor, radius: Tensor, aspect: float) ->
     n, slots = radius.shape
     z = 4.6 + 0.5 * torch.rand(n, slots, generator=g)
     half = 0.5 * aspect**0.5 * 4.6
-    order = torch.rand(n, slots, generator=g).masked_fill(torch.arange(slots) >= count[:, None], 9).argsort(-1).argsort(-1)
+    order = (
+        torch.rand(n, slots, generator=g).masked_fill(torch.arange(slots) >= count[:, None], 9).argsort(-1).argsort(-1)
+    )
     step = (2 * half * 0.84 / count[:, None]).clamp_max(2.3)
     x = (order - (count[:, None] - 1) / 2) * step
     x = x + (torch.rand(n, slots, generator=g) - 0.5) * torch.where(count[:, None] == 1, 0.5 * half, 0.1)

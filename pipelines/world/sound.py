@@ -59,7 +59,7 @@ def _rings(s: Scenes, motion: Motion, rate: int) -> Tensor:
     modes = torch.sin(2 * math.pi * (base * ratios)[..., None] * t) * torch.exp(-t / (decay / ratios.sqrt())[..., None])
     ring = (modes * torch.tensor([1.0, 0.5, 0.3])[:, None]).sum(-2)
     click = torch.randn(len(t), generator=torch.Generator().manual_seed(1)) * torch.exp(-t / 0.004) * 0.6
-    beep = torch.sin(2 * math.pi * BEEP_HZ * t) * (t / 0.004).clamp_max(1) * torch.exp(-(t / 0.13) ** 4) * 0.8
+    beep = torch.sin(2 * math.pi * BEEP_HZ * t) * (t / 0.004).clamp_max(1) * torch.exp(-((t / 0.13) ** 4)) * 0.8
     return torch.where((motion.events.kind[..., :1] == PULSE), beep, ring + click)
 
 
@@ -86,7 +86,9 @@ def _steady(s: Scenes, noise: Tensor, t: Tensor, rate: int) -> Tensor:
     hovers = ((s.action == HOVER) & s.present).any(-1).float()[:, None]
     whirr = _band(noise, 700, 1600, rate) * (0.5 + 0.5 * torch.cos(2 * SPIN_RATE * t)) ** 2
     pitch = 120 + 50 * s.pace[:, :1]
-    hum = sum(torch.sin(2 * math.pi * pitch * k * t) / k for k in (1, 2, 3)) * (0.85 + 0.15 * torch.sin(2 * math.pi * 5 * t))
+    hum = sum(torch.sin(2 * math.pi * pitch * k * t) / k for k in (1, 2, 3)) * (
+        0.85 + 0.15 * torch.sin(2 * math.pi * 5 * t)
+    )
     return spins * 0.16 * whirr + hovers * 0.22 * hum
 
 
@@ -108,7 +110,9 @@ def _ambience(s: Scenes, motion: Motion, noise: Tensor, t: Tensor, rate: int, g:
 
 
 def _crickets(s: Scenes, t: Tensor) -> Tensor:
-    chirp = (torch.sin(2 * math.pi * (1.6 * t + s.light[:, None])) > 0.1).float() * torch.sin(2 * math.pi * 15 * t).clamp_min(0)
+    chirp = (torch.sin(2 * math.pi * (1.6 * t + s.light[:, None])) > 0.1).float() * torch.sin(
+        2 * math.pi * 15 * t
+    ).clamp_min(0)
     return 0.022 * torch.sin(2 * math.pi * 4300 * t) * chirp
 
 

@@ -10,10 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import Host  # noqa: E402
-from weights import write_checkpoint  # noqa: E402
-
-from kinetophone.pipelines.model.config import DEBUG  # noqa: E402
+from harness import Host
+from kinetophone.pipelines.model.config import DEBUG
+from weights import write_checkpoint
 
 CARD = "debug.safetensors"
 

@@ -82,7 +82,8 @@ class Host:
                 continue
             outputs = list(cls.RETURN_TYPES)
             found[name] = {
-                "input": cls.INPUT_TYPES(), "output": outputs, "output_name": list(getattr(cls, "RETURN_NAMES", outputs)),
+                "input": cls.INPUT_TYPES(), "output": outputs,
+                "output_name": list(getattr(cls, "RETURN_NAMES", outputs)),
                 "display_name": name, "python_module": getattr(cls, "RELATIVE_PYTHON_MODULE", "nodes"),
             }  # fmt: skip
         return found

@@ -11,8 +11,8 @@ from harness import ROOT, Host
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from workflow_format import set_value, to_api, to_editor  # noqa: E402
-from workflows import WORKFLOWS, as_json, node_texts  # noqa: E402
+from workflow_format import set_value, to_api, to_editor
+from workflows import WORKFLOWS, as_json, node_texts
 
 SNAPSHOT = Path(__file__).parent / "interface.json"
 OURS = "Kinetophone"
@@ -28,7 +28,11 @@ def public(info: dict) -> dict:
     return {
         kind: {
             "inputs": [
-                [name, "COMBO" if isinstance(spec[0], list) else spec[0], spec[1].get("default") if len(spec) > 1 else None]
+                [
+                    name,
+                    "COMBO" if isinstance(spec[0], list) else spec[0],
+                    spec[1].get("default") if len(spec) > 1 else None,
+                ]
                 for section in ("required", "optional")
                 for name, spec in node["input"].get(section, {}).items()
             ],

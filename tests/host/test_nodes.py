@@ -103,12 +103,22 @@ def test_the_sampler_equals_the_hosts_own(host: Host, loaded: tuple) -> None:
         conds = host.call("KinetophoneTextEncode", clip=loaded[1], prompt="a red ball", negative="blue")
         latent = host.call("KinetophoneEmptyLatent", **TINY)[0]
         guider = host.call(
-            "KinetophoneGuidance", model=loaded[0], positive=conds[0], negative=conds[1], picture=3.0, sound=3.0, coupling=1.0
+            "KinetophoneGuidance",
+            model=loaded[0],
+            positive=conds[0],
+            negative=conds[1],
+            picture=3.0,
+            sound=3.0,
+            coupling=1.0,
         )[0]
         plain = host.call("CFGGuider", model=loaded[0], positive=conds[0], negative=conds[1], cfg=3.0)[0]
         sigmas = host.call("KinetophoneSchedule", steps=4, shift=1.5, denoise=1.0)[0]
-        ours = host.call("KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=9, sampler_name="euler")
-        mixed = host.call("KinetophoneSampler", guider=plain, sigmas=sigmas, latent=latent, seed=9, sampler_name="euler")
+        ours = host.call(
+            "KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=9, sampler_name="euler"
+        )
+        mixed = host.call(
+            "KinetophoneSampler", guider=plain, sigmas=sigmas, latent=latent, seed=9, sampler_name="euler"
+        )
         core = host.call(
             "SamplerCustomAdvanced", noise=host.call("RandomNoise", noise_seed=9)[0], guider=plain,
             sampler=host.call("KSamplerSelect", sampler_name="euler")[0], sigmas=sigmas, latent_image=latent,
@@ -123,12 +133,14 @@ def test_each_scale_moves_its_own_stream(host: Host, loaded: tuple) -> None:
         with torch.inference_mode():
             conds = host.call("KinetophoneTextEncode", clip=loaded[1], prompt="a red ball", negative="blue")
             guider = host.call(
-                "KinetophoneGuidance", model=loaded[0], positive=conds[0], negative=conds[1], picture=picture, sound=sound,
-                coupling=coupling,
+                "KinetophoneGuidance", model=loaded[0], positive=conds[0], negative=conds[1], picture=picture,
+                sound=sound, coupling=coupling,
             )[0]  # fmt: skip
             latent = host.call("KinetophoneEmptyLatent", **TINY)[0]
             sigmas = host.call("KinetophoneSchedule", steps=steps, shift=1.0, denoise=1.0)[0]
-            made = host.call("KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=9, sampler_name="euler")
+            made = host.call(
+                "KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=9, sampler_name="euler"
+            )
         return list(made[0]["samples"].unbind())
 
     base = sample(3, 3, 1)
@@ -205,7 +217,7 @@ def test_packed_latents_are_unpacked(host: Host) -> None:
 @pytest.mark.parametrize(
     ("node", "inputs", "message"),
     [
-        ("KinetophoneConcatAV", {"video": {"samples": torch.zeros(1, 64, 3)}, "audio": {"samples": torch.zeros(1, 64, 3)}},
+        ("KinetophoneConcatAV", {"video": {"samples": torch.zeros(1, 64, 3)}, "audio": {"samples": torch.zeros(1, 64, 3)}},  # noqa: E501
          "no picture"),
         ("KinetophoneSeparateAV", {"latent": {"samples": torch.zeros(1, 64, 2, 2, 2)}}, "only one stream"),
         ("KinetophoneSeparateAV", {"latent": {"samples": torch.zeros(1, 4, 8, 8)}}, "still image"),
@@ -226,7 +238,9 @@ def test_bad_input_is_a_clear_error(host: Host, node: str, inputs: dict, message
 
 def test_bad_latents_are_refused_before_decoding(host: Host, loaded: tuple) -> None:
     def decode(samples: torch.Tensor) -> object:
-        return host.call("KinetophoneDecode", latent={"samples": samples}, video_vae=loaded[2], audio_vae=None, fps=24.0)
+        return host.call(
+            "KinetophoneDecode", latent={"samples": samples}, video_vae=loaded[2], audio_vae=None, fps=24.0
+        )
 
     with pytest.raises(ValueError, match="NaN or infinity"):
         decode(torch.full((1, 64, 2, 2, 2), float("nan")))

@@ -31,10 +31,18 @@ def latent(host: Host) -> dict:
 
 
 def ksampler(host: Host, model: object, conds: tuple, latent: dict, **more: object) -> list[torch.Tensor]:
-    settings = {"seed": 5, "steps": 4, "cfg": 3.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0, **more}
-    samples = host.call(
-        "KSampler", model=model, positive=conds[0], negative=conds[1], latent_image=latent, **settings
-    )[0]["samples"]
+    settings = {
+        "seed": 5,
+        "steps": 4,
+        "cfg": 3.0,
+        "sampler_name": "euler",
+        "scheduler": "simple",
+        "denoise": 1.0,
+        **more,
+    }
+    samples = host.call("KSampler", model=model, positive=conds[0], negative=conds[1], latent_image=latent, **settings)[
+        0
+    ]["samples"]
     return list(samples.unbind()) if samples.is_nested else [samples]
 
 
@@ -166,7 +174,9 @@ def test_lora_loads_by_the_hosts_names_and_unloads_exactly(host: Host, loaded, c
 def test_a_model_saved_by_the_host_is_loaded_by_the_host(host: Host, loaded, conds, latent, base: Path) -> None:
     state = loaded[0].model.state_dict_for_saving()
     (base / "models" / "diffusion_models").mkdir(exist_ok=True)
-    save_file({k: v.contiguous().clone() for k, v in state.items()}, base / "models" / "diffusion_models" / "own.safetensors")
+    save_file(
+        {k: v.contiguous().clone() for k, v in state.items()}, base / "models" / "diffusion_models" / "own.safetensors"
+    )
     again = host.call("UNETLoader", unet_name="own.safetensors", weight_dtype="default")[0]
     assert type(again.model).__name__ == "KinetophoneModel"
     for one, other in zip(ksampler(host, again, conds, latent), ksampler(host, loaded[0], conds, latent), strict=True):

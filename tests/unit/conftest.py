@@ -10,9 +10,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from weights import random_networks, write_checkpoint
-
 from kinetophone.pipelines.model.config import DEBUG
+from weights import random_networks, write_checkpoint
 
 
 @pytest.fixture(scope="session")

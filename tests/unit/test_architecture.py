@@ -64,7 +64,11 @@ def danger_errors(path: str, source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
             found.append(f"{path}: calls {node.func.id}")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func) == "torch.load":
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and ast.unparse(node.func) == "torch.load"
+        ):
             found.append(f"{path}: torch.load can run code")
         if isinstance(node, ast.ExceptHandler) and node.type is None:
             found.append(f"{path}: bare except swallows the host's interrupt")
@@ -72,9 +76,8 @@ def danger_errors(path: str, source: str) -> list[str]:
             targets = node.targets
             if any(ast.unparse(target).startswith("os.environ[") for target in targets):
                 found.append(f"{path}: changes the environment")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
-            if not path.endswith("cli.py"):
-                found.append(f"{path}: prints")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and not path.endswith("cli.py"):
+            found.append(f"{path}: prints")
     return found
 
 

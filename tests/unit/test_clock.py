@@ -3,7 +3,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-
 from kinetophone.pipelines.clock import ASPECTS, Grid, frames_of, samples_of, spoken_time
 
 GRID = Grid()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from kinetophone.pipelines import cli
 from kinetophone.pipelines.generate import Request, generate
 from kinetophone.pipelines.media.read import read, read_metadata
@@ -52,7 +51,19 @@ def test_frames_can_be_read_twice_and_from_the_middle(models) -> None:
 def test_the_command_writes_a_file_that_says_how_it_was_made(checkpoint: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "a.mp4"
     code = cli.main(
-        ["a red zebra", "-o", str(out), "--weights", str(checkpoint), "--seconds", "0.4", "--size", "130x64", "--steps", "2"]
+        [
+            "a red zebra",
+            "-o",
+            str(out),
+            "--weights",
+            str(checkpoint),
+            "--seconds",
+            "0.4",
+            "--size",
+            "130x64",
+            "--steps",
+            "2",
+        ]
     )
     streams = capsys.readouterr()
     assert code == 0 and streams.out.strip() == str(out)

@@ -10,7 +10,6 @@ from pathlib import Path
 import av
 import pytest
 import torch
-
 from kinetophone.pipelines.clip.clip import Clip, Sound, silent
 from kinetophone.pipelines.clip.stages import concatenate, resize, trim
 from kinetophone.pipelines.clock import samples_of
@@ -24,7 +23,12 @@ FLASH = 12
 
 
 def flash_and_click(
-    frames: int = 25, width: int = 64, height: int = 64, fps: Fraction = Fraction(24), rate: int = 24000, channels: int = 1
+    frames: int = 25,
+    width: int = 64,
+    height: int = 64,
+    fps: Fraction = Fraction(24),
+    rate: int = 24000,
+    channels: int = 1,
 ) -> Clip:
     """A red clip with one white frame, and a click at the start of that frame."""
 

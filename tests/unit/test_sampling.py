@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-
+from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.sampling.denoise import guided_denoiser
 from kinetophone.pipelines.sampling.guidance import Guidance
 from kinetophone.pipelines.sampling.loop import sample_euler, start
@@ -11,7 +11,6 @@ from kinetophone.pipelines.sampling.schedule import flow_schedule
 from kinetophone.pipelines.text.tokenizer import Tokenizer, split
 from kinetophone.pipelines.types import AVLatent, TextContext
 from kinetophone.pipelines.world import vocabulary
-from kinetophone.pipelines.model.config import DEBUG
 
 EMPTY = AVLatent(torch.zeros(1, 64, 2, 4, 4), torch.zeros(1, 64, 5))
 
@@ -34,7 +33,10 @@ def test_a_denoiser_that_knows_the_answer_is_followed_exactly() -> None:
     answer = AVLatent(torch.randn(1, 64, 2, 4, 4), torch.randn(1, 64, 5))
     steps = []
     made = sample_euler(
-        lambda x, sigma: answer, draw_noise(EMPTY, 3), flow_schedule(7), lambda step, total, x: steps.append((step, total))
+        lambda x, sigma: answer,
+        draw_noise(EMPTY, 3),
+        flow_schedule(7),
+        lambda step, total, x: steps.append((step, total)),
     )
     assert torch.allclose(made.video, answer.video, atol=1e-6) and torch.allclose(made.audio, answer.audio, atol=1e-6)
     assert steps == [(n, 7) for n in range(1, 8)]

@@ -10,21 +10,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
 from kinetophone.pipelines.train.loop import rate_scale, train
 from kinetophone.pipelines.train.tasks import make_task
 from kinetophone.pipelines.weights.load import load_models
+from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, networks) -> Path:
     """A codec file and a pool of two tiny shards."""
     root = tmp_path_factory.mktemp("train")
-    tensors = {f"{part}.codec.{k}": v for part in ("video", "audio") for k, v in networks[part].codec.state_dict().items()}
+    tensors = {
+        f"{part}.codec.{k}": v for part in ("video", "audio") for k, v in networks[part].codec.state_dict().items()
+    }
     save_file(tensors, root / "codec.safetensors")
     return root
 
@@ -33,7 +34,8 @@ def arguments(folder: Path, out: str, **more: object) -> list[str]:
     """Overrides of the cpu configuration that make it a matter of a second."""
     values = {
         "model": "debug", "out": folder / out, "steps": 6, "precision": "fp32", "warmup": 2, "save_every": 3,
-        "sheet_every": 100, "options.codec": folder / "codec.safetensors", "options.text": "", "options.pool": folder / "pool",
+        "sheet_every": 100, "options.codec": folder / "codec.safetensors", "options.text": "",
+        "options.pool": folder / "pool",
         "options.batch": 4, "options.shards": 1, "options.first_shards": 1, "options.buckets": "{2x2x2: 1.0}",
         "options.compile_renderer": "false", "options.sheet_bucket": "2x2x2", **more,
     }  # fmt: skip
@@ -95,14 +97,18 @@ def test_two_processes_train_together_and_one_resumes(folder: Path) -> None:
 def test_learning_rate_warms_up_and_ends_at_zero() -> None:
     config = replace(read_config("cpu", []), steps=100, warmup=10, decay=0.5)
     scales = [rate_scale(step, config) for step in range(101)]
-    assert scales[0] == pytest.approx(0.1) and scales[20] == 1.0 and scales[75] == pytest.approx(0.5) and scales[100] == 0
+    assert (
+        scales[0] == pytest.approx(0.1) and scales[20] == 1.0 and scales[75] == pytest.approx(0.5) and scales[100] == 0
+    )
 
 
 def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) -> None:
     run(folder, "part", steps=1)
     for name, prefix in (("decoder", "vae"), ("vocoder", "audio")):
         part = networks["video" if name == "decoder" else "audio"]
-        save_file({f"ema.{prefix}.{k}": v.contiguous() for k, v in part.named_parameters()}, folder / f"{name}.safetensors")
+        save_file(
+            {f"ema.{prefix}.{k}": v.contiguous() for k, v in part.named_parameters()}, folder / f"{name}.safetensors"
+        )
     out = folder / "out.safetensors"
     parts = [f"joint={folder / 'part' / 'last.safetensors'}", f"codec={folder / 'codec.safetensors'}"]
     parts += [f"{name}={folder / name}.safetensors" for name in ("decoder", "vocoder")]

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
 from kinetophone.pipelines.vae.linear import LinearCodec
@@ -38,7 +37,9 @@ def test_decoder_is_causal_and_can_start_anywhere(networks) -> None:
     border = DEBUG.grid.step_frames(4)[0]
     assert torch.equal(first[:, :, :border], second[:, :, :border])
     assert not torch.equal(first[:, :, border:], second[:, :, border:])
-    assert torch.equal(torch.cat(list(vae.decode_frames(latent, 3)), dim=2), first[:, :, DEBUG.grid.step_frames(3)[0] :])
+    assert torch.equal(
+        torch.cat(list(vae.decode_frames(latent, 3)), dim=2), first[:, :, DEBUG.grid.step_frames(3)[0] :]
+    )
 
 
 def test_smooth_pictures_survive_the_codec() -> None:
@@ -56,7 +57,8 @@ def test_encoding_is_differentiable_both_ways(networks) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "message"), [((1, 3, 8, 64, 64), "8 k \\+ 1"), ((1, 3, 9, 60, 64), "multiples of 32"), ((1, 3, 64), "takes")]
+    ("shape", "message"),
+    [((1, 3, 8, 64, 64), "8 k \\+ 1"), ((1, 3, 9, 60, 64), "multiples of 32"), ((1, 3, 64), "takes")],
 )
 def test_pixels_off_the_grid_are_refused(networks, shape: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -128,13 +130,17 @@ def test_learned_encoders_are_causal(learned) -> None:
     video, changed = smooth_video(33), smooth_video(33)
     changed[:, :, 17:] += 0.5
     first, second = (learned[0].encode(v) for v in (video, changed))
-    assert torch.allclose(first[:, :, :3], second[:, :, :3], atol=1e-6) and not torch.allclose(first[:, :, 3], second[:, :, 3])
+    assert torch.allclose(first[:, :, :3], second[:, :, :3], atol=1e-6) and not torch.allclose(
+        first[:, :, 3], second[:, :, 3]
+    )
     wave = torch.randn(1, 1, 1536 * 6)
     later = wave.clone()
     later[..., 1536 * 4 :] = 0
     first, second = (learned[1].encode(w) for w in (wave, later))
     # The spectrogram's window reaches over one border.
-    assert torch.allclose(first[..., :3], second[..., :3], atol=1e-5) and not torch.allclose(first[..., 5], second[..., 5])
+    assert torch.allclose(first[..., :3], second[..., :3], atol=1e-5) and not torch.allclose(
+        first[..., 5], second[..., 5]
+    )
 
 
 def test_learned_autoencoders_stream_and_have_unit_power(learned) -> None:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from kinetophone.pipelines import world
 from kinetophone.pipelines.text.tokenizer import split
 from kinetophone.pipelines.world.caption import COLOURS, SHAPES
