@@ -1,11 +1,14 @@
-"""The pack's nodes, one file a stage, in the order of the flow."""
+"""The pack's nodes, one file a stage, in the order of the flow.
+
+What does the work is imported when a node first runs: the host's start must not wait for it (benchmarks/startup).
+"""
 
 from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from ..pipelines.host.model import register
 from ..pipelines.host.paths import register_folders
+from ..pipelines.host.register import register
 from .decode import Decode, DecodeAudio, EncodeAudio, EncodeVideo
 from .latent import ConcatAV, EmptyLatent, SeparateAV
 from .load import Loader

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..pipelines.host.codec import decode_audio, decode_videos, encode_audio, encode_video
-
 
 class Decode(io.ComfyNode):
     @classmethod
@@ -42,6 +40,8 @@ class Decode(io.ComfyNode):
     def execute(
         cls, latent: io.Latent.Type, video_vae: io.Vae.Type, fps: float, audio_vae: io.Vae.Type | None = None
     ) -> io.NodeOutput:
+        from ..pipelines.host.codec import decode_videos
+
         return io.NodeOutput(decode_videos(latent, video_vae, audio_vae, fps))
 
 
@@ -65,6 +65,8 @@ class EncodeVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: io.Video.Type, video_vae: io.Vae.Type) -> io.NodeOutput:
+        from ..pipelines.host.codec import encode_video
+
         latent, info = encode_video(video, video_vae)
         return io.NodeOutput(latent, info, ui=ui.PreviewText(info))
 
@@ -92,6 +94,8 @@ class EncodeAudio(io.ComfyNode):
 
     @classmethod
     def execute(cls, audio: io.Audio.Type, audio_vae: io.Vae.Type, like: io.Latent.Type | None = None) -> io.NodeOutput:
+        from ..pipelines.host.codec import encode_audio
+
         latent, info = encode_audio(audio, audio_vae, like)
         return io.NodeOutput(latent, info, ui=ui.PreviewText(info))
 
@@ -113,4 +117,6 @@ class DecodeAudio(io.ComfyNode):
 
     @classmethod
     def execute(cls, latent: io.Latent.Type, audio_vae: io.Vae.Type) -> io.NodeOutput:
+        from ..pipelines.host.codec import decode_audio
+
         return io.NodeOutput(decode_audio(latent, audio_vae))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..pipelines.clock import MAX_SIDE
-from ..pipelines.host.latents import ASPECT_NAMES, concatenate, empty, requested_size, separate
+from ..pipelines.clock import ASPECT_NAMES, MAX_SIDE
 
 
 class EmptyLatent(io.ComfyNode):
@@ -20,7 +19,9 @@ class EmptyLatent(io.ComfyNode):
                 "the node shows what you asked for, what the grid gives, and why."
             ),
             inputs=[
-                io.Combo.Input("aspect", options=ASPECT_NAMES, default="landscape", tooltip="Shape of the picture."),
+                io.Combo.Input(
+                    "aspect", options=list(ASPECT_NAMES), default="landscape", tooltip="Shape of the picture."
+                ),
                 io.Int.Input(
                     "width",
                     default=448,
@@ -50,6 +51,8 @@ class EmptyLatent(io.ComfyNode):
 
     @classmethod
     def execute(cls, aspect: str, width: int, height: int, seconds: float, batch: int) -> io.NodeOutput:
+        from ..pipelines.host.latents import empty, requested_size
+
         latent, info = empty(*requested_size(aspect, width, height), seconds, batch)
         return io.NodeOutput(latent, info, ui=ui.PreviewText(info))
 
@@ -71,6 +74,8 @@ class ConcatAV(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: io.Latent.Type, audio: io.Latent.Type) -> io.NodeOutput:
+        from ..pipelines.host.latents import concatenate
+
         return io.NodeOutput(concatenate(video, audio))
 
 
@@ -99,4 +104,6 @@ class SeparateAV(io.ComfyNode):
 
     @classmethod
     def execute(cls, latent: io.Latent.Type, like: io.Latent.Type | None = None) -> io.NodeOutput:
+        from ..pipelines.host.latents import separate
+
         return io.NodeOutput(*separate(latent, like))

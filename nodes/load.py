@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..pipelines.host.loader import PRECISIONS, load
 from ..pipelines.host.paths import checkpoint_path, checkpoints
 
 
@@ -24,7 +23,7 @@ class Loader(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "precision",
-                    options=list(PRECISIONS),
+                    options=["auto", "bf16", "fp32"],
                     default="auto",
                     tooltip="Number format of the transformer. auto takes the fastest that this machine computes well.",
                 ),
@@ -39,5 +38,7 @@ class Loader(io.ComfyNode):
 
     @classmethod
     def execute(cls, card: str, precision: str) -> io.NodeOutput:
+        from ..pipelines.host.loader import load
+
         loaded = load(checkpoint_path(card), precision)
         return io.NodeOutput(loaded.model, loaded.clip, loaded.video_vae, loaded.audio_vae)

@@ -5,10 +5,6 @@ from __future__ import annotations
 from comfy.samplers import SAMPLER_NAMES
 from comfy_api.latest import io
 
-from ..pipelines.host.guider import KinetophoneGuider
-from ..pipelines.host.sampler import sample, sigmas_of
-from ..pipelines.sampling.guidance import Guidance
-
 
 class Schedule(io.ComfyNode):
     @classmethod
@@ -48,6 +44,8 @@ class Schedule(io.ComfyNode):
 
     @classmethod
     def execute(cls, steps: int, shift: float, denoise: float) -> io.NodeOutput:
+        from ..pipelines.host.sampler import sigmas_of
+
         return io.NodeOutput(sigmas_of(steps, shift, denoise))
 
 
@@ -89,6 +87,9 @@ class GuidanceNode(io.ComfyNode):
         sound: float,
         coupling: float,
     ) -> io.NodeOutput:
+        from ..pipelines.host.guider import KinetophoneGuider
+        from ..pipelines.sampling.guidance import Guidance
+
         return io.NodeOutput(KinetophoneGuider(model, positive, negative, Guidance(picture, sound, coupling)))
 
 
@@ -126,4 +127,6 @@ class Sampler(io.ComfyNode):
     def execute(
         cls, guider: io.Guider.Type, sigmas: io.Sigmas.Type, latent: io.Latent.Type, seed: int, sampler_name: str
     ) -> io.NodeOutput:
+        from ..pipelines.host.sampler import sample
+
         return io.NodeOutput(sample(guider, sigmas, latent, seed, sampler_name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..pipelines.host.media import StreamVideo, save_output
 from ..pipelines.media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 
 
@@ -46,6 +45,8 @@ class Save(io.ComfyNode):
 
     @classmethod
     def execute(cls, video: io.Video.Type, filename_prefix: str, format: str, quality: str) -> io.NodeOutput:
+        from ..pipelines.host.media import StreamVideo, save_output
+
         hidden = cls.hidden
         metadata = {**(hidden.extra_pnginfo or {}), "prompt": hidden.prompt} if hidden.prompt else {}
         target = save_output(video, filename_prefix, format, quality, metadata, hidden.unique_id)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..pipelines.host.clip import encode_prompt, prompt_note
-
 
 class TextEncode(io.ComfyNode):
     @classmethod
@@ -38,5 +36,7 @@ class TextEncode(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip: io.Clip.Type, prompt: str, negative: str) -> io.NodeOutput:
+        from ..pipelines.host.clip import encode_prompt, prompt_note
+
         positive, unwanted = encode_prompt(clip, prompt), encode_prompt(clip, negative)
         return io.NodeOutput(positive, unwanted, ui=ui.PreviewText(prompt_note(clip, prompt)))

@@ -19,6 +19,8 @@ ASPECTS: dict[str, Fraction] = {
     "portrait": Fraction(4, 7),
     "square": Fraction(1, 1),
 }
+CUSTOM = "custom"
+ASPECT_NAMES = (*ASPECTS, CUSTOM)
 DEFAULT_AREA = 448 * 256
 
 

@@ -8,15 +8,12 @@ import comfy.nested_tensor
 import torch
 from torch import Tensor
 
-from ..clock import ASPECTS
+from ..clock import CUSTOM
 from ..generate import empty_latent
 from ..model.config import MINI, Config
 from ..types import AVLatent
 
 Latent = dict[str, Any]
-
-CUSTOM = "custom"
-ASPECT_NAMES = [*ASPECTS, CUSTOM]
 
 
 def requested_size(aspect: str, width: int, height: int) -> tuple[int, int]:

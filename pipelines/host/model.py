@@ -8,7 +8,6 @@ from typing import Any
 import comfy.conds
 import comfy.latent_formats
 import comfy.model_base
-import comfy.model_detection
 import comfy.patcher_extension
 import comfy.supported_models
 import comfy.supported_models_base
@@ -23,8 +22,6 @@ from .ops import HostAttention, host_ops
 
 IMAGE_MODEL = "kinetophone"
 MULTIPLIER = 1000
-# A tensor name that no other model of the host has.
-SIGNATURE = "table_out"
 HEAD_WIDTHS = {64: 32}
 DEFAULT_HEAD_WIDTH = 128
 
@@ -182,22 +179,10 @@ def model_config(config: Config) -> KinetophoneConfig:
     return KinetophoneConfig(_unet_config(config.to_dict()["dit"], config.text.width))
 
 
-def register() -> None:
-    """Let the host's own loaders recognise files that its save nodes wrote of our model. Safe to call again."""
-    if KinetophoneConfig in comfy.supported_models.models:
-        return
-    comfy.supported_models.models.append(KinetophoneConfig)
-    original = comfy.model_detection.detect_unet_config
-
-    def detect(state_dict: dict[str, Tensor], key_prefix: str, *args: Any, **kwargs: Any) -> Any:
-        if key_prefix + SIGNATURE in state_dict and key_prefix + "modality" in state_dict:
-            return _detect(state_dict, key_prefix)
-        return original(state_dict, key_prefix, *args, **kwargs)
-
-    comfy.model_detection.detect_unet_config = detect
-
-
-def _detect(state: dict[str, Tensor], prefix: str) -> dict[str, Any]:
+def detect(state: dict[str, Tensor], prefix: str) -> dict[str, Any]:
+    """Sizes of a transformer from its tensors, and the configuration class made known to the host."""
+    if KinetophoneConfig not in comfy.supported_models.models:
+        comfy.supported_models.models.append(KinetophoneConfig)
     width = state[prefix + "modality"].shape[1]
     layers = {key[len(prefix) :].split(".")[1] for key in state if key.startswith(prefix + "layers.")}
     hidden = state[prefix + "layers.0.feed.down.weight"].shape[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -300,3 +301,34 @@ def test_video_is_lazy_and_trims_without_decoding(host: Host, loaded: tuple) -> 
     assert video.as_trimmed(13.0, 5.0, True) is None
     whole = video.get_components()
     assert torch.equal(whole.images[48:72], part.get_components().images)
+
+
+def test_the_host_makes_the_picture_that_the_command_line_makes(host: Host, base: Path) -> None:
+    from kinetophone.pipelines.generate import Request, generate
+    from kinetophone.pipelines.sampling.guidance import Guidance
+    from kinetophone.pipelines.weights.load import load_models
+
+    with torch.inference_mode():
+        model, clip, video_vae, audio_vae = host.call("KinetophoneLoader", card=CARD, precision="auto")
+        conds = host.call("KinetophoneTextEncode", clip=clip, prompt="a red ball bounces", negative="")
+        guider = host.call(
+            "KinetophoneGuidance",
+            model=model,
+            positive=conds[0],
+            negative=conds[1],
+            picture=3.0,
+            sound=2.0,
+            coupling=1.0,
+        )[0]
+        sigmas = host.call("KinetophoneSchedule", steps=3, shift=1.5, denoise=1.0)[0]
+        latent = host.call("KinetophoneEmptyLatent", **TINY)[0]
+        made = host.call(
+            "KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=1, sampler_name="euler"
+        )
+        video = host.call("KinetophoneDecode", latent=made[0], video_vae=video_vae, audio_vae=audio_vae, fps=24.0)[0][0]
+    request = Request("a red ball bounces", 128, 64, 1.0, seed=1, steps=3, guidance=Guidance(3.0, 2.0))
+    models = load_models(base / "models" / "kinetophone" / CARD)
+    clips = generate(request, models), video.clip, generate(replace(request, seed=2), models)
+    ours, theirs, other = (torch.cat(list(clip.frames())).float() for clip in clips)
+    assert (ours - theirs).abs().mean() < 3 < (ours - other).abs().mean()
+    assert torch.allclose(clips[0].sound.waveform, clips[1].sound.waveform, atol=0.1)

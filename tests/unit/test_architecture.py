@@ -147,6 +147,15 @@ def test_nodes_are_thin_with_literal_ids() -> None:
     assert errors == []
 
 
+def test_nodes_import_at_the_start_only_what_their_schemas_need() -> None:
+    light = {"pipelines.clock", "pipelines.host.paths", "pipelines.host.register", "pipelines.media.formats"}
+    for path in (ROOT / "nodes").glob("*.py"):
+        top = [
+            n.module for n in ast.parse(path.read_text("utf-8")).body if isinstance(n, ast.ImportFrom) and n.level == 2
+        ]
+        assert set(top) <= light, path.name
+
+
 def test_pack_does_no_work_at_import() -> None:
     tree = ast.parse((ROOT / "__init__.py").read_text("utf-8"))
     kinds = {type(node).__name__ for node in tree.body}

@@ -1,0 +1,73 @@
+"""How every benchmark writes its result: a dated Markdown file with the command, the machine and the numbers."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+
+import torch
+
+FOLDER = Path(__file__).parent / "results"
+
+
+def machine() -> str:
+    """Processor, cores and versions; nothing that names the machine itself."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        models = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        name = models[0] if models else name
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{name}, {os.cpu_count()} cores{gpu}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def write(name: str, rows: list[tuple[str, str, str]], notes: str = "") -> None:
+    """`rows` are (what, measured, bar). Prints the table and keeps it."""
+    day = datetime.date.today().isoformat()
+    command = " ".join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
+    lines = [
+        f"# {name}, {day}", "", f"Command: `{command}`", "",
+        f"Machine: {machine()}", "", "| what | measured | bar |", "|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in rows), "", notes, "",
+    ]  # fmt: skip
+    text = "\n".join(lines).rstrip() + "\n"
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{day}-{name}.md").write_text(text, "utf-8")
+    print(text)
+
+
+class Peak:
+    """Highest resident memory while the block runs, above what it was when the block began, in MB."""
+
+    def __enter__(self) -> Peak:
+        import psutil
+
+        self._process = psutil.Process()
+        self._before = self._process.memory_info().rss
+        self._highest, self._running = self._before, True
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while self._running:
+            self._highest = max(self._highest, self._process.memory_info().rss)
+            time.sleep(0.02)
+
+    def __exit__(self, *error: object) -> None:
+        self._running = False
+        self._thread.join()
+        self.megabytes = (self._highest - self._before) / 1e6
+
+
+def peak_of_process() -> float:
+    """Highest resident memory that this process ever had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
