@@ -88,7 +88,7 @@ def to_editor(workflow: Workflow, object_info: dict[str, Any]) -> dict[str, Any]
     return {
         "last_node_id": len(nodes), "last_link_id": len(links), "nodes": nodes, "links": links,
         "groups": [_group(group, numbers, nodes) for group in workflow.groups],
-        "config": {}, "extra": {"ds": {"scale": 0.8, "offset": [80, 120]}}, "version": 0.4,
+        "config": {}, "extra": {"ds": {"scale": 0.7, "offset": [120, 430]}}, "version": 0.4,
     }  # fmt: skip
 
 
