@@ -15,6 +15,7 @@ from .generate import Request, generate
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 from .media.write import write
 from .sampling.guidance import Guidance
+from .text.tokenizer import vocabulary_note
 from .weights.card import DEFAULT_CARD, card_names, read_card
 from .weights.load import Models, load_models
 
@@ -83,8 +84,7 @@ def _size(options: argparse.Namespace, models: Models) -> tuple[int, int]:
 def _notes(request: Request, models: Models) -> None:
     for note in request.plan(models.config).notes:
         print(note, file=sys.stderr)
-    if unknown := models.tokenizer.unknown_words(request.prompt):
-        print(f"Words that the model was not trained on: {', '.join(unknown)}.", file=sys.stderr)
+    print(vocabulary_note(models.tokenizer, request.prompt), file=sys.stderr)
 
 
 def _progress_of_sampling(request: Request, models: Models) -> Clip:

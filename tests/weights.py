@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+
 from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import Config
 from kinetophone.pipelines.model.dit import AVTransformer
@@ -38,5 +39,7 @@ def write_checkpoint(path: Path, config: Config) -> Path:
     tensors = {}
     for name, network in random_networks(config).items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-    save_checkpoint(path, config, tuple(world.vocabulary()), tensors, licence="Apache-2.0", metrics={})
+    save_checkpoint(
+        path, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence="Apache-2.0", metrics={}
+    )
     return path

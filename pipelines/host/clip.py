@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..model.config import TextConfig
 from ..model.ops import TORCH
 from ..text.encoder import TextEncoder
-from ..text.tokenizer import Tokenizer, split
+from ..text.tokenizer import Tokenizer, split, vocabulary_note
 from ..weights.checkpoint import Checkpoint
 from .ops import host_ops
 
@@ -89,7 +89,7 @@ class _Target:
         text = checkpoint.config.text
 
         def tokenizer(**kwargs: Any) -> HostTokenizer:
-            return HostTokenizer(Tokenizer(text, checkpoint.words))
+            return HostTokenizer(Tokenizer(text, checkpoint.words, checkpoint.synonyms))
 
         def encoder(device: Any = None, dtype: Any = None, model_options: Any = None) -> HostTextEncoder:
             return HostTextEncoder(text, device, model_options or {})
@@ -107,12 +107,6 @@ def make_clip(checkpoint: Checkpoint) -> comfy.sd.CLIP:
     return clip
 
 
-def unknown_words(clip: Any, text: str) -> list[str]:
-    """Words that the built-in encoder was not trained on; none for any other encoder."""
-    tokenizer = getattr(clip, "tokenizer", None)
-    return tokenizer.tokenizer.unknown_words(text) if isinstance(tokenizer, HostTokenizer) else []
-
-
 def encode_prompt(clip: Any, text: str) -> Any:
     """The host's CONDITIONING of a text, with any text encoder. Raises ValueError when there is none."""
     if clip is None:
@@ -121,8 +115,6 @@ def encode_prompt(clip: Any, text: str) -> Any:
 
 
 def prompt_note(clip: Any, text: str) -> str:
-    """What the user should know about a prompt before sampling."""
-    unknown = unknown_words(clip, text)
-    if unknown:
-        return f"Not in the model's vocabulary, it will guess from spelling: {', '.join(unknown)}."
-    return "All words are known." if isinstance(getattr(clip, "tokenizer", None), HostTokenizer) else ""
+    """What the user should know about a prompt before sampling; nothing for other text encoders than ours."""
+    host = getattr(clip, "tokenizer", None)
+    return vocabulary_note(host.tokenizer, text) if isinstance(host, HostTokenizer) else ""

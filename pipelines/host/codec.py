@@ -18,6 +18,7 @@ from ..types import VideoShape
 from ..vae.video import check_latent
 from .latents import Latent, streams_of
 from .media import StreamVideo, clip_of
+from .progress import frame_progress
 from .vae import KinetophoneAudioVAE, KinetophoneVideoVAE
 
 
@@ -46,7 +47,12 @@ def encode_video(video: Any, vae: Any) -> tuple[Latent, str]:
         images = torch.cat([chunk.float().div(255) for chunk in clip.frames()])
         return {"samples": vae.encode(images)}, "Encoded as it is; the VAE crops what does not fit its grid."
     fitted, notes = _fit(clip, vae.grid)
-    base = torch.cat(list(_base_frames(clip, fitted, vae)), dim=2)
+    count = len(range(0, fitted.frames, vae.grid.base_stride))
+    report, frames = frame_progress(count, None, "encoding"), []
+    for frame in _base_frames(clip, fitted, vae):
+        frames.append(frame)
+        report(len(frames), count)
+    base = torch.cat(frames, dim=2)
     latent = vae.ready().encode_base(base.to(vae.device))
     return {"samples": latent.to(vae.output_device)}, "\n".join(notes) or "Nothing had to be changed."
 

@@ -32,5 +32,7 @@ def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
                 if key.startswith(prefix):
                     tensors[target + key[len(prefix) :]] = value
     tensors |= load_file(parts["codec"])
-    digest = save_checkpoint(out, config, tuple(world.vocabulary()), tensors, licence=LICENCE, metrics={})
+    digest = save_checkpoint(
+        out, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence=LICENCE, metrics={}
+    )
     log.info("%s: %.1f MB, %s", out, out.stat().st_size / 1e6, digest)

@@ -27,6 +27,7 @@ class Checkpoint:
 
     config: Config
     words: tuple[str, ...]
+    synonyms: dict[str, str]
     tensors: dict[str, Tensor]
     digest: str
     licence: str
@@ -62,6 +63,7 @@ def save_checkpoint(
     words: tuple[str, ...],
     tensors: dict[str, Tensor],
     *,
+    synonyms: dict[str, str] | None = None,
     licence: str,
     metrics: dict[str, float],
 ) -> str:
@@ -72,6 +74,7 @@ def save_checkpoint(
         "format": FORMAT,
         "config": json.dumps(config.to_dict()),
         "words": json.dumps(list(words)),
+        "synonyms": json.dumps(synonyms or {}),
         "metrics": json.dumps(metrics),
         "licence": licence,
         "digest": digest,
@@ -97,13 +100,14 @@ def _parse(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
     try:
         config = Config.from_dict(json.loads(metadata["config"]))
         words = tuple(json.loads(metadata["words"]))
+        synonyms = dict(json.loads(metadata.get("synonyms", "{}")))
         metrics: dict[str, Any] = json.loads(metadata.get("metrics", "{}"))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path.name} has no valid configuration in its metadata: {error}.") from error
     foreign = {key for key in tensors if key.partition(".")[0] not in PARTS}
     if foreign:
         raise ValueError(f"{path.name} holds tensors that belong to no network: {sorted(foreign)[:3]}.")
-    return Checkpoint(config, words, tensors, metadata["digest"], metadata.get("licence", "unknown"), metrics)
+    return Checkpoint(config, words, synonyms, tensors, metadata["digest"], metadata.get("licence", "unknown"), metrics)
 
 
 def _stored(key: str, value: Tensor) -> Tensor:

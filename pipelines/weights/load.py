@@ -47,7 +47,7 @@ def load_models(source: str | Path, device: torch.device | str = "cpu") -> Model
     dtype = torch.bfloat16 if cuda else best_cpu_dtype()
     return Models(
         config,
-        Tokenizer(config.text, checkpoint.words),
+        Tokenizer(config.text, checkpoint.words, checkpoint.synonyms),
         build_text(checkpoint).to(device, dtype),
         build_dit(checkpoint).to(device, dtype),
         build_video(checkpoint).to(device),

@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Host
-from kinetophone.pipelines.model.config import DEBUG
 from weights import write_checkpoint
+
+from kinetophone.pipelines.model.config import DEBUG
 
 CARD = "debug.safetensors"
 

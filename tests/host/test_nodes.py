@@ -163,8 +163,8 @@ def test_snapping_is_never_silent(host: Host) -> None:
 
 
 def test_unknown_words_are_listed_on_the_node(host: Host) -> None:
-    prompt = graph(text={"prompt": "a red zebra"})
-    assert "zebra" in host.run(prompt)["text"]["text"][0]
+    shown = host.run(graph(text={"prompt": "a ruby zebra"}))["text"]["text"][0]
+    assert "ruby as red" in shown and "zebra" in shown
 
 
 def test_sound_is_encoded_from_anything_and_says_so(host: Host, loaded: tuple) -> None:

@@ -10,8 +10,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from kinetophone.pipelines.model.config import DEBUG
 from weights import random_networks, write_checkpoint
+
+from kinetophone.pipelines.model.config import DEBUG
 
 
 @pytest.fixture(scope="session")

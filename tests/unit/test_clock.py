@@ -3,6 +3,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+
 from kinetophone.pipelines.clock import ASPECTS, Grid, frames_of, samples_of, spoken_time
 
 GRID = Grid()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from kinetophone.pipelines import cli
 from kinetophone.pipelines.generate import Request, generate
 from kinetophone.pipelines.media.read import read, read_metadata

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import pytest
 import torch
+
 from kinetophone.pipelines.clip.clip import Clip, Sound, silent
 from kinetophone.pipelines.clip.stages import concatenate, resize, trim
 from kinetophone.pipelines.clock import samples_of

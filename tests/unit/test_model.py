@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from kinetophone.pipelines.model.config import BASE, CONFIGS, DEBUG, MINI, Config
 from kinetophone.pipelines.model.dit import AVTransformer, Coupling
 from kinetophone.pipelines.model.ops import attention, best_cpu_dtype

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.sampling.denoise import guided_denoiser
 from kinetophone.pipelines.sampling.guidance import Guidance
 from kinetophone.pipelines.sampling.loop import sample_euler, start
 from kinetophone.pipelines.sampling.noise import draw_noise
 from kinetophone.pipelines.sampling.schedule import flow_schedule
-from kinetophone.pipelines.text.tokenizer import Tokenizer, split
+from kinetophone.pipelines.text.tokenizer import Tokenizer, split, vocabulary_note
 from kinetophone.pipelines.types import AVLatent, TextContext
-from kinetophone.pipelines.world import vocabulary
+from kinetophone.pipelines.world import synonyms, vocabulary
 
 EMPTY = AVLatent(torch.zeros(1, 64, 2, 4, 4), torch.zeros(1, 64, 5))
 
@@ -111,6 +112,15 @@ def test_tokenizer_knows_its_words_and_spells_the_rest() -> None:
     assert rows[1, 2, 0] == 2 and rows[1, 2, 1:].max() > 0
     assert tokenizer.unknown_words("a Zebra and a red zebra, 3 quaggas") == ["zebra", "quaggas"]
     assert torch.equal(rows[0], tokenizer.encode(["a RED ball ."])[0])
+
+
+def test_synonyms_are_read_as_known_words_and_said() -> None:
+    tokenizer = Tokenizer(DEBUG.text, vocabulary(), synonyms())
+    assert torch.equal(*tokenizer.encode(["a ruby crate", "a red cube"]))
+    assert tokenizer.unknown_words("a ruby zebra") == ["zebra"]
+    note = vocabulary_note(tokenizer, "a ruby zebra")
+    assert "ruby as red" in note and "zebra" in note
+    assert vocabulary_note(tokenizer, "a red cube") == "All words are known."
 
 
 def test_prompts_of_any_kind_fit_the_tokenizer() -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
 from kinetophone.pipelines.train.loop import rate_scale, train
 from kinetophone.pipelines.train.tasks import make_task
 from kinetophone.pipelines.weights.load import load_models
-from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture(scope="module")

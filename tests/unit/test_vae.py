@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
 from kinetophone.pipelines.vae.linear import LinearCodec

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.weights.card import DEFAULT_CARD, card_names, read_card
 from kinetophone.pipelines.weights.checkpoint import read_checkpoint, save_checkpoint
 from kinetophone.pipelines.weights.load import load_models
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 
 def rewrite(source: Path, target: Path, change) -> Path:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from kinetophone.pipelines import world
 from kinetophone.pipelines.text.tokenizer import split
 from kinetophone.pipelines.world.caption import COLOURS, SHAPES
