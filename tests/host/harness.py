@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import uuid
@@ -91,7 +92,7 @@ class Host:
     def pack(self, name: str) -> object:
         """A module of the pack, under the name that the host gave it."""
         prefix = next(key for key in sys.modules if key.endswith("any folder_x_name"))
-        return sys.modules[f"{prefix}.{name}"]
+        return importlib.import_module(f"{prefix}.{name}")
 
     def _server(self, module: object) -> object:
         class Server(module.PromptServer):

@@ -77,8 +77,12 @@ def test_a_batch_becomes_several_files(host: Host, base: Path) -> None:
     assert len(paths) == 2 and paths[0].read_bytes() != paths[1].read_bytes()
 
 
-def test_the_hosts_save_node_streams_our_video(host: Host, base: Path) -> None:
-    prompt = graph()
+def test_the_hosts_save_node_streams_our_video(host: Host, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def whole(video: object) -> None:
+        raise AssertionError("asked for all frames at once")
+
+    monkeypatch.setattr(host.pack("pipelines.host.media").StreamVideo, "get_components", whole)
+    prompt = graph(sampler={"seed": 77})
     prompt["save"] = {
         "class_type": "SaveVideo",
         "inputs": {"video": link("decode"), "filename_prefix": "test/core", "format": "auto", "codec": "auto"},

@@ -265,3 +265,25 @@ def test_sound_through_the_hosts_nodes_keeps_its_speed(host: Host, loaded) -> No
 def test_a_nan_latent_fails_with_a_clear_message(host: Host, loaded, latent) -> None:
     with pytest.raises(ValueError, match="NaN"):
         host.call("VAEDecode", samples={"samples": torch.full((1, 64, 1, 2, 2), float("nan"))}, vae=loaded[2])
+
+
+def test_every_weight_is_cast_by_the_hosts_layers(host: Host, loaded, conds, latent) -> None:
+    """What low memory does: weights keep their stored type and place, and are cast as their layer runs."""
+    transformer = host.call("KinetophoneLoader", card="debug.safetensors", precision="fp32")[0].model.diffusion_model
+    streams = [torch.randn(s.shape) for s in latent["samples"].unbind()]
+    arguments = (streams, torch.tensor([500.0]), conds[0][0][0])
+    before = transformer(*arguments)
+    transformer.half()
+    for module in transformer.modules():
+        if hasattr(module, "comfy_cast_weights"):
+            module.comfy_cast_weights = True
+    for one, other in zip(before, transformer(*arguments), strict=True):
+        assert other.dtype == torch.float32 and torch.allclose(one, other, atol=0.05)
+
+
+def test_unloading_and_loading_again_changes_nothing(host: Host, loaded, conds, latent) -> None:
+    import comfy.model_management as management
+
+    before = ksampler(host, loaded[0], conds, latent)[0]
+    management.unload_all_models()
+    assert torch.equal(before, ksampler(host, loaded[0], conds, latent)[0])
