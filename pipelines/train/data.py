@@ -51,11 +51,16 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Shard:
-    """Latents `video [N, C, T, H, W]`, `audio [N, C, T']` and N lists of captions."""
+    """Latents `video [N, C, T, H, W]`, `audio [N, C, T']` and N lists of captions.
+
+    `colour` and `shape [N, T, H, W]` are the classes seen in each latent cell, 0 where there is no object.
+    """
 
     video: Tensor
     audio: Tensor
     captions: list[list[str]]
+    colour: Tensor
+    shape: Tensor
 
 
 @dataclass(frozen=True)
@@ -82,30 +87,43 @@ class ClipPool:
         path = self.path(bucket, index)
         if not path.is_file():
             log.info("rendering %s", path.name)
-            self._write(path, self.render(bucket, index))
+            self._write(path, *self._render(bucket, index))
         with safe_open(path, framework="pt") as file:
             captions = json.loads(file.metadata()["captions"])
-            return Shard(file.get_tensor("video"), file.get_tensor("audio"), captions)
+            return Shard(file.get_tensor("video"), file.get_tensor("audio"), captions, *self._classes(bucket, index))
 
     @torch.no_grad()
-    def render(self, bucket: Bucket, index: int) -> Shard:
+    def _render(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, list[list[str]]]:
         """Render and encode the clips of one shard."""
         videos, audios, captions = [], [], []
-        for start in range(0, self.clips, RENDER_BATCH):
-            seed = seed_of(self.seed, index, start, bucket.steps, bucket.rows, bucket.columns)
-            base, wave, texts = render_clips(
-                self.codec.grid, bucket, min(RENDER_BATCH, self.clips - start), seed, self.fast
-            )
+        for count, seed in self._groups(bucket, index):
+            base, wave, texts = render_clips(self.codec.grid, bucket, count, seed, self.fast)
             videos.append(self.codec.video.encode_base(base * 2 - 1).half())
             audios.append(self.codec.audio.encode(wave).half())
             captions += texts
-        return Shard(torch.cat(videos), torch.cat(audios), captions)
+        return torch.cat(videos), torch.cat(audios), captions
 
-    def _write(self, path: Path, shard: Shard) -> None:
+    def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor]:
+        """Colour and shape classes of the cells of a shard."""
+        parts = [cell_classes(self.codec.grid, bucket, count, seed) for count, seed in self._groups(bucket, index)]
+        colours, shapes = zip(*parts, strict=True)
+        return torch.cat(colours), torch.cat(shapes)
+
+    def _groups(self, bucket: Bucket, index: int) -> list[tuple[int, int]]:
+        """Size and seed of each group of scenes of a shard."""
+        return [
+            (
+                min(RENDER_BATCH, self.clips - start),
+                seed_of(self.seed, index, start, bucket.steps, bucket.rows, bucket.columns),
+            )
+            for start in range(0, self.clips, RENDER_BATCH)
+        ]
+
+    def _write(self, path: Path, video: Tensor, audio: Tensor, captions: list[list[str]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        tensors = {"video": shard.video.contiguous(), "audio": shard.audio.contiguous()}
-        save_file(tensors, partial, {"captions": json.dumps(shard.captions)})
+        tensors = {"video": video.contiguous(), "audio": audio.contiguous()}
+        save_file(tensors, partial, {"captions": json.dumps(captions)})
         os.replace(partial, path)
 
 
@@ -114,8 +132,7 @@ def render_clips(
 ) -> tuple[Tensor, Tensor, list[list[str]]]:
     """Base video `[N, 3, F, H, W]` in 0..1, sound `[N, 1, S]` and the captions of `count` scenes."""
     frames = grid.frames(bucket.steps)
-    seconds = frames / float(grid.fps)
-    scenes = world.sample_scenes(count, seed=seed, seconds=seconds, aspect=bucket.columns / bucket.rows)
+    scenes = _scenes(grid, bucket, count, seed)
     motion = world.simulate(scenes)
     times = base_times(grid, bucket.steps)
     size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
@@ -123,6 +140,29 @@ def render_clips(
     wave = world.synthesise(scenes, motion, grid.samples(frames), grid.sample_rate)[:, None]
     variants = [world.captions(scenes, seed=seed_of(seed, k)) for k in range(CAPTIONS_PER_CLIP)]
     return base, wave, [list(texts) for texts in zip(*variants, strict=True)]
+
+
+def cell_classes(grid: Grid, bucket: Bucket, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Colour and shape `[N, T, H, W]` uint8 of the object in each latent cell of the same scenes, plus 1; 0 = none.
+
+    A step is looked at in its middle, the first step at its one frame.
+    """
+    scenes = _scenes(grid, bucket, count, seed)
+    times = base_times(grid, bucket.steps)
+    stride = grid.temporal // grid.base_stride
+    middle = torch.cat((times[:1], times[1:].unflatten(0, (-1, stride)).mean(1)))
+    seen = world.object_map(scenes, world.simulate(scenes), middle, bucket.rows, bucket.columns)
+    slot = seen.clamp_min(0).flatten(1)
+    colour, shape = (
+        torch.where(seen < 0, 0, value.gather(1, slot).view_as(seen) + 1).to(torch.uint8)
+        for value in (scenes.colour, scenes.shape)
+    )
+    return colour, shape
+
+
+def _scenes(grid: Grid, bucket: Bucket, count: int, seed: int) -> world.Scenes:
+    seconds = grid.frames(bucket.steps) / float(grid.fps)
+    return world.sample_scenes(count, seed=seed, seconds=seconds, aspect=bucket.columns / bucket.rows)
 
 
 def base_times(grid: Grid, steps: int) -> Tensor:

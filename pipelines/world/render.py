@@ -89,6 +89,17 @@ def render(
     return torch.cat(frames).unflatten(0, (len(scenes), len(times)))
 
 
+def object_map(scenes: Scenes, motion: Motion, times: Tensor, rows: int, columns: int) -> Tensor:
+    """Which object is seen at the middle of each cell at `times [T]`: slots `[B, T, rows, columns]`, -1 for none."""
+    values = _frame_values(motion.scenes, motion.poses(times), times)
+    x, y = _pixel_rays(rows, columns, scenes.aspect, None)
+    hits = [_intersect(values, n, x, y) for n in range(MAX_OBJECTS)]
+    distance = torch.stack([torch.where(inside, t, torch.full((), 1e4)) for t, _, _, inside in hits])
+    nearest = distance.min(0)
+    seen = torch.where(nearest.values < 1e4, nearest.indices, torch.full((), -1))
+    return seen.unflatten(0, (len(scenes), len(times)))
+
+
 @functools.cache
 def _compiled() -> Callable[[Values, Tensor, Tensor], Tensor]:
     return torch.compile(_shade, dynamic=False)

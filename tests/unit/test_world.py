@@ -47,6 +47,20 @@ def test_a_larger_picture_shows_the_same_scene(scenes: world.Scenes, motion: wor
     assert float((pooled - small.flatten(0, 1)).abs().mean()) < 0.01
 
 
+def test_the_object_map_covers_what_taking_the_objects_away_changes() -> None:
+    scenes = world.sample_scenes(4, seed=5)
+    dry = replace(scenes, weather=torch.zeros_like(scenes.weather), sky=torch.zeros_like(scenes.sky))
+    times = torch.tensor([0.5])
+    seen = world.object_map(dry, world.simulate(dry), times, 32, 56)[:, 0] >= 0
+    bare = replace(dry, present=torch.zeros_like(dry.present))
+    frames = [world.render(s, world.simulate(s), times, 32, 56)[:, 0] for s in (dry, bare)]
+    changed = (frames[0] - frames[1]).abs().amax(1) > 0.08
+    assert float(changed[seen].float().mean()) > 0.9
+    # Shadows change more than the objects cover, but not everything else.
+    assert float(changed[~seen].float().mean()) < 0.2
+    assert 0.01 < float(seen.float().mean()) < 0.3
+
+
 def test_sound_is_audible_bounded_and_exact_in_length(scenes: world.Scenes, motion: world.Motion) -> None:
     wave = world.synthesise(scenes, motion, 48000, 24000)
     assert wave.shape == (48, 48000) and wave.isfinite().all()
