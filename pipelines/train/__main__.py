@@ -4,6 +4,7 @@ python -m kinetophone.pipelines.train fit OUT          fit the linear codecs on 
 python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configuration
 python -m kinetophone.pipelines.train fill CONFIG      render the clips that a configuration will read
 python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
+python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = argparse.ArgumentParser(prog="python -m kinetophone.pipelines.train", description=__doc__)
-    parser.add_argument("command", help="fit, fill, export, or the name or path of a configuration")
+    parser.add_argument("command", help="fit, fill, export, evaluate, or the name or path of a configuration")
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--model", default="mini", choices=sorted(CONFIGS))
     parser.add_argument("--worker", type=int, default=0, help="fill: which share of the shards, of --workers")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--clips", type=int, default=500, help="evaluate: held-out prompts")
+    parser.add_argument("--guidance", type=float, default=3.0, help="evaluate: guidance scale")
+    parser.add_argument("--steps", type=int, default=20, help="evaluate: sampling steps")
+    parser.add_argument("--detector", type=Path, default=Path("runs/detector/last.safetensors"))
     options = parser.parse_args(argv)
     try:
         _COMMANDS.get(options.command, _train)(options)
@@ -67,7 +72,15 @@ def _export(options: argparse.Namespace) -> None:
     export(CONFIGS[options.model], Path(options.arguments[0]), {k: Path(v) for k, v in parts.items()})
 
 
-_COMMANDS = {"fit": _fit, "fill": _fill, "export": _export}
+def _evaluate(options: argparse.Namespace) -> None:
+    from .evaluate import Settings, evaluate
+
+    settings = Settings(options.clips, options.steps, options.guidance)
+    out, *weights = (Path(argument) for argument in options.arguments)
+    logging.info("%s", evaluate(out, weights, options.detector, settings))
+
+
+_COMMANDS = {"fit": _fit, "fill": _fill, "export": _export, "evaluate": _evaluate}
 
 if __name__ == "__main__":
     sys.exit(main())

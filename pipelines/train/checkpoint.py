@@ -11,10 +11,12 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
+
+from ..weights.checkpoint import FORMAT
 
 Optimizers = list[torch.optim.Optimizer]
 
@@ -54,9 +56,27 @@ def load(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Te
 
 
 def load_averaged(path: Path) -> dict[str, Tensor]:
-    """Only the averaged weights of a checkpoint, by parameter name."""
-    with safe_open(path, framework="pt") as file:
-        return {key[4:]: file.get_tensor(key) for key in file.keys() if key.startswith("ema.")}
+    """The averaged weights of a training checkpoint, or the weights of a published one, float32, by name."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            published = (file.metadata() or {}).get("format") == FORMAT
+            names = [key for key in file.keys() if published or key.startswith("ema.")]
+            return {key if published else key[4:]: file.get_tensor(key).float() for key in names}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"No weights can be read from {path}: {error}.") from error
+
+
+def load_part(path: Path, *prefixes: str) -> dict[str, Tensor]:
+    """Those weights of `load_averaged` that start with one of `prefixes`, without it."""
+    part = {
+        key[len(prefix) :]: value
+        for key, value in load_averaged(path).items()
+        for prefix in prefixes
+        if key.startswith(prefix)
+    }
+    if not part:
+        raise ValueError(f"{path} holds no weights named {' or '.join(f'{prefix}*' for prefix in prefixes)}.")
+    return part
 
 
 def whole(tensor: Tensor) -> Tensor:

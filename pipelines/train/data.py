@@ -103,9 +103,13 @@ class ClipPool:
             captions += texts
         return torch.cat(videos), torch.cat(audios), captions
 
+    def scenes(self, bucket: Bucket, index: int) -> list[world.Scenes]:
+        """The scenes of a shard, in the groups that it was rendered in."""
+        return [clip_scenes(self.codec.grid, bucket, count, seed) for count, seed in self._groups(bucket, index)]
+
     def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor]:
         """Colour and shape classes of the cells of a shard."""
-        parts = [cell_classes(self.codec.grid, bucket, count, seed) for count, seed in self._groups(bucket, index)]
+        parts = [cell_classes(self.codec.grid, bucket, scenes) for scenes in self.scenes(bucket, index)]
         colours, shapes = zip(*parts, strict=True)
         return torch.cat(colours), torch.cat(shapes)
 
@@ -132,7 +136,7 @@ def render_clips(
 ) -> tuple[Tensor, Tensor, list[list[str]]]:
     """Base video `[N, 3, F, H, W]` in 0..1, sound `[N, 1, S]` and the captions of `count` scenes."""
     frames = grid.frames(bucket.steps)
-    scenes = _scenes(grid, bucket, count, seed)
+    scenes = clip_scenes(grid, bucket, count, seed)
     motion = world.simulate(scenes)
     times = base_times(grid, bucket.steps)
     size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
@@ -142,12 +146,11 @@ def render_clips(
     return base, wave, [list(texts) for texts in zip(*variants, strict=True)]
 
 
-def cell_classes(grid: Grid, bucket: Bucket, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Colour and shape `[N, T, H, W]` uint8 of the object in each latent cell of the same scenes, plus 1; 0 = none.
+def cell_classes(grid: Grid, bucket: Bucket, scenes: world.Scenes) -> tuple[Tensor, Tensor]:
+    """Colour and shape `[N, T, H, W]` uint8 of the object in each latent cell, plus 1; 0 = none.
 
     A step is looked at in its middle, the first step at its one frame.
     """
-    scenes = _scenes(grid, bucket, count, seed)
     times = base_times(grid, bucket.steps)
     stride = grid.temporal // grid.base_stride
     middle = torch.cat((times[:1], times[1:].unflatten(0, (-1, stride)).mean(1)))
@@ -160,7 +163,8 @@ def cell_classes(grid: Grid, bucket: Bucket, count: int, seed: int) -> tuple[Ten
     return colour, shape
 
 
-def _scenes(grid: Grid, bucket: Bucket, count: int, seed: int) -> world.Scenes:
+def clip_scenes(grid: Grid, bucket: Bucket, count: int, seed: int) -> world.Scenes:
+    """Random scenes of a bucket's length and shape."""
     seconds = grid.frames(bucket.steps) / float(grid.fps)
     return world.sample_scenes(count, seed=seed, seconds=seconds, aspect=bucket.columns / bucket.rows)
 

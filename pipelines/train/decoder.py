@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .. import world
 from ..model.config import CONFIGS
 from ..vae.video import VideoAutoencoder
-from .checkpoint import load_averaged
+from .checkpoint import load_part
 from .config import RunConfig
 from .joint import load_codec
 from .sheet import contact_sheet
@@ -56,8 +56,8 @@ class DecoderTask:
         vae.codec.load_state_dict(self.codec.video.codec.state_dict())
         vae.decoder.reset_parameters()
         if init := self.run.options.get("init"):
-            weights = {k.removeprefix("vae."): v for k, v in load_averaged(Path(init)).items()}
-            vae.load_state_dict(weights, strict=False)
+            # The codec is frozen: a checkpoint of this task holds the decoder alone.
+            vae.load_state_dict(load_part(Path(init), "vae.", "video."), strict=False)
         return DecoderModel(vae)
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:

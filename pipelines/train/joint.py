@@ -27,9 +27,10 @@ from ..text.tokenizer import Tokenizer
 from ..types import AVLatent
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
-from .checkpoint import load_averaged
+from .checkpoint import load_part
 from .config import RunConfig
 from .data import Bucket, ClipPool, Codec
+from .levels import AVLevels, draw_levels
 from .sheet import contact_sheet
 from .task import Batch, Forward, seed_of
 
@@ -63,7 +64,7 @@ class JointOptions:
     text: str = ""
     drop_caption: float = 0.1
     free_levels: float = 0.2
-    given_frame: float = 0.2
+    given: float = 0.25
     audio_weight: float = 0.35
     probe_weight: float = 0.2
     sheet_bucket: str = "7x8x14"
@@ -110,14 +111,6 @@ class JointModel(nn.Module):
         return video, audio, unpatchify_video(self.probe(seen[0]), size, self.dit.config.patch)
 
 
-@dataclass(frozen=True)
-class AVLevels:
-    """Noise levels per latent step: `video [B, T]`, `audio [B, T']`."""
-
-    video: Tensor
-    audio: Tensor
-
-
 class JointTask:
     """Rectified flow on both streams with independent levels, given first frames, and dropped captions."""
 
@@ -137,12 +130,11 @@ class JointTask:
         model.dit.reset_parameters(generator)
         model.text.reset_parameters(generator)
         if self.options.text:
-            averaged = load_averaged(Path(self.options.text))
-            model.text.load_state_dict({k[5:]: v for k, v in averaged.items() if k.startswith("text.")})
+            model.text.load_state_dict(load_part(Path(self.options.text), "text."))
         if self.options.init:
-            averaged = load_averaged(Path(self.options.init))
-            # Published weights hold no probe: it then starts afresh.
-            model.load_state_dict({**model.state_dict(), **averaged})
+            # The probe starts afresh: published weights hold none.
+            model.dit.load_state_dict(load_part(Path(self.options.init), "dit."))
+            model.text.load_state_dict(load_part(Path(self.options.init), "text."))
         return model
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
@@ -171,7 +163,7 @@ class JointTask:
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         clean = AVLatent(batch["video"], batch["audio"])
-        levels = self._levels(clean, generator)
+        levels = draw_levels(clean, generator, free=self.options.free_levels, given=self.options.given)
         noisy = AVLatent(_noised(clean.video, levels.video, generator), _noised(clean.audio, levels.audio, generator))
         dtype = torch.bfloat16 if self.lowers(forward) else torch.float32
         video, audio, scores = forward(batch["ids"], noisy.to(dtype), levels)
@@ -186,17 +178,6 @@ class JointTask:
     def lowers(forward: Forward) -> bool:
         """Whether the loop runs this forward in bfloat16."""
         return getattr(forward, "dtype", torch.float32) == torch.bfloat16
-
-    def _levels(self, clean: AVLatent, generator: torch.Generator) -> AVLevels:
-        count, steps, audio_steps = len(clean.video), clean.video.shape[2], clean.audio.shape[2]
-        video = draw_levels(count, generator)
-        free = torch.rand(count, generator=generator) < self.options.free_levels
-        audio = torch.where(free, draw_levels(count, generator), video)
-        video, audio = video[:, None].repeat(1, steps), audio[:, None].repeat(1, audio_steps)
-        given = torch.rand(count, generator=generator) < self.options.given_frame
-        if steps > 1:
-            video[given, 0] = 0
-        return AVLevels(video, audio)
 
     def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
         bucket = Bucket.parse(self.options.sheet_bucket)
@@ -227,15 +208,8 @@ def load_codec(config: Config, path: Path) -> Codec:
     return Codec(config.grid, video.eval().requires_grad_(False), audio.eval().requires_grad_(False))
 
 
-def draw_levels(count: int, generator: torch.Generator) -> Tensor:
-    """Noise levels `[count]`: logit-normal around 0.65 for nine in ten, uniform for the rest."""
-    normal = torch.sigmoid(torch.randn(count, generator=generator) + 0.6)
-    uniform = torch.rand(count, generator=generator)
-    return torch.where(torch.rand(count, generator=generator) < 0.1, uniform, normal)
-
-
 def _noised(clean: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(clean.shape, generator=generator)
+    noise = torch.randn(clean.shape, generator=generator, device=clean.device)
     return torch.lerp(clean, noise, _broadcast(level, clean))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from .config import RunConfig
 from .decoder import DecoderTask
+from .detector import DetectorTask
 from .joint import JointTask
 from .task import Task
 from .vocoder import VocoderTask
@@ -16,6 +17,7 @@ TASKS: dict[str, Callable[[RunConfig], Task]] = {
     "joint": JointTask,
     "decoder": DecoderTask,
     "vocoder": VocoderTask,
+    "detector": DetectorTask,
 }
 
 

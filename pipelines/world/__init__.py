@@ -4,10 +4,10 @@ from .caption import captions, synonyms, vocabulary
 from .label import labels
 from .physics import Events, Motion, simulate
 from .render import object_map, render
-from .scene import LABEL_NAMES, Scenes, sample_scenes
+from .scene import LABEL_NAMES, MAX_OBJECTS, Scenes, sample_scenes
 from .sound import pitch_of, synthesise
 
 __all__ = [
-    "LABEL_NAMES", "Events", "Motion", "Scenes", "captions", "labels", "object_map", "pitch_of", "render",
-    "sample_scenes", "simulate", "synonyms", "synthesise", "vocabulary",
+    "LABEL_NAMES", "MAX_OBJECTS", "Events", "Motion", "Scenes", "captions", "labels", "object_map", "pitch_of",
+    "render", "sample_scenes", "simulate", "synonyms", "synthesise", "vocabulary",
 ]  # fmt: skip

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from weights import write_checkpoint
 
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
+from kinetophone.pipelines.train.levels import draw_levels
 from kinetophone.pipelines.train.loop import rate_scale, train
 from kinetophone.pipelines.train.tasks import make_task
+from kinetophone.pipelines.types import AVLatent
 from kinetophone.pipelines.weights.load import load_models
 
 
@@ -118,6 +121,32 @@ def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) ->
     assert models.config == DEBUG
     assert torch.allclose(models.video.decoder.enter.weight, networks["video"].decoder.enter.weight, atol=1e-3)
     assert main(["export", str(out), "--model", "debug"]) == 2
+
+
+def test_a_run_starts_from_published_weights(folder: Path) -> None:
+    published = write_checkpoint(folder / "published.safetensors", DEBUG)
+    first = make_task(read_config("cpu", arguments(folder, "again", **{"options.init": published}))).model()
+    wanted = load_file(published)["dit.layers.0.qkv.weight"].float()
+    assert torch.equal(first.dit.layers[0].qkv.weight, wanted)
+    with pytest.raises(ValueError, match=r"holds no weights named dit\.\*"):
+        make_task(
+            read_config("cpu", arguments(folder, "again", **{"options.init": folder / "codec.safetensors"}))
+        ).model()
+
+
+def test_some_samples_are_given_clean_parts_and_all_have_something_to_learn() -> None:
+    clean = AVLatent(torch.zeros(400, 4, 6, 2, 2), torch.zeros(400, 4, 30))
+    generator = torch.Generator().manual_seed(0)
+    levels = draw_levels(clean, generator, free=0.1, given=0.5)
+    assert levels.video.shape == (400, 6) and levels.audio.shape == (400, 30)
+    both = torch.cat((levels.video, levels.audio), 1)
+    assert bool((both.amax(1) > 0).all()) and float(both.max()) < 1
+    given = (both == 0).any(1).float().mean()
+    assert 0.4 < float(given) < 0.6
+    picture_alone = (levels.audio == 0).all(1) & (levels.video > 0).all(1)
+    sound_alone = (levels.video == 0).all(1) & (levels.audio > 0).all(1)
+    assert picture_alone.any() and sound_alone.any()
+    assert bool((draw_levels(clean, generator, free=0, given=0).video > 0).all())
 
 
 @pytest.mark.parametrize(

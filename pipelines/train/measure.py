@@ -1,0 +1,172 @@
+"""What a batch of clips is measured for, against the scenes that were asked for. Nothing here knows a generator."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import world
+from ..clock import Grid
+from ..vae.audio import AudioAutoencoder
+from ..world.scene import BEACON, BOUNCE, COLLIDE, HOP
+from .detector import Detector, Reading, Track
+
+# An event that is not seen, or not heard, counts as this far apart.
+MISSED_SECONDS = 0.5
+# Cells that an object must cover on average to count as there.
+LEAST_AREA = 0.8
+PITCH_SECONDS = 0.15
+PITCH_RANGE = (90.0, 3000.0)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Base video `[N, f, 3, h, w]` in -1..1 and sound `[N, samples]`."""
+
+    frames: Tensor
+    wave: Tensor
+
+
+@dataclass
+class Tally:
+    """Values of each measure, one a clip that it applies to, and detector features for the Fréchet distance."""
+
+    values: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    features: list[Tensor] = field(default_factory=list)
+
+    def add(self, name: str, value: Tensor, applies: Tensor | None = None) -> None:
+        kept = value if applies is None else value[applies]
+        self.values[name] += kept.float().flatten().tolist()
+
+    def percent(self, name: str) -> float:
+        values = self.values[name]
+        return 100 * sum(values) / len(values) if values else math.nan
+
+    def quantile(self, name: str, q: float) -> float:
+        values = self.values[name]
+        return float(torch.tensor(values).quantile(q)) if values else math.nan
+
+    def balanced(self, name: str) -> float:
+        """Mean of the shares of present and of absent things that were told right, over the classes with both, in %."""
+        shares = []
+        for label in world.LABEL_NAMES["sound"]:
+            both = [self.values[f"{name}/{label}/{side}"] for side in ("yes", "no")]
+            if all(both):
+                shares.append(sum(sum(side) / len(side) for side in both) / 2)
+        return 100 * sum(shares) / len(shares) if shares else math.nan
+
+
+class Meter:
+    """Measures clips with a trained detector."""
+
+    def __init__(self, detector: Detector, audio: AudioAutoencoder, grid: Grid) -> None:
+        self.detector, self.audio, self.grid = detector, audio, grid
+
+    @torch.inference_mode()
+    def measure(self, clips: Clips, scenes: world.Scenes, tally: Tally) -> None:
+        """Add one batch to `tally`."""
+        wanted = world.labels(scenes)
+        reading = self.detector.see(clips.frames)
+        mel = self.audio.mel(clips.wave[:, None])
+        for name in ("sky", "ground", "weather", "camera"):
+            tally.add(name, reading.scene[name].argmax(-1) == wanted[name])
+        self._objects(reading, wanted, tally)
+        track = self.detector.follow(reading, clips.frames, wanted["colour"][:, 0])
+        tally.add("action", track.acts["action"].argmax(-1) == wanted["action"][:, 0])
+        moves = wanted["direction"][:, 0] > 0
+        tally.add("direction", track.acts["direction"].argmax(-1) == wanted["direction"][:, 0], moves)
+        heard = self.detector.hear(mel) > 0
+        for index, label in enumerate(world.LABEL_NAMES["sound"]):
+            there = wanted["sound"][:, index] > 0
+            tally.add(f"sound/{label}/yes", heard[:, index], there)
+            tally.add(f"sound/{label}/no", ~heard[:, index], ~there)
+        self._events(clips, scenes, track, mel, tally)
+        tally.features.append(reading.features.mean((1, 3, 4)))
+
+    def _objects(self, reading: Reading, wanted: dict[str, Tensor], tally: Tally) -> None:
+        """Colour, shape, count, and shapes bound to the right colours."""
+        colours = reading.cells["colour"].softmax(2)[:, :, 1:]
+        area = colours.sum((3, 4)).mean(1)
+        main = wanted["colour"][:, 0]
+        tally.add("colour", area.argmax(-1) == main, wanted["count"] == 1)
+        tally.add("count", (area > LEAST_AREA).sum(-1) == wanted["count"])
+        right = []
+        for slot in range(world.MAX_OBJECTS):
+            colour = wanted["colour"][:, slot].clamp_min(0)
+            presence = reading.presence(colour)
+            seen = presence.sum((2, 3)).mean(1) > LEAST_AREA
+            shapes = (reading.cells["shape"].softmax(2)[:, :, 1:] * presence[:, :, None]).sum((1, 3, 4))
+            right.append(seen & (shapes.argmax(-1) == wanted["shape"][:, slot]))
+        tally.add("shape", right[0])
+        tally.add("binding", right[0] & right[1], wanted["count"] == 2)
+
+    def _events(self, clips: Clips, scenes: world.Scenes, track: Track, mel: Tensor, tally: Tally) -> None:
+        """Seconds between what is seen and heard, and the pitch of impacts."""
+        fps = float(self.grid.fps) / self.grid.base_stride
+        hop = self.grid.hop / self.grid.sample_rate
+        light = F.avg_pool2d(clips.frames.flatten(0, 1).mean(1, keepdim=True), 8).unflatten(0, clips.frames.shape[:2])
+        bright = light.amax((2, 3, 4))
+        pitch = world.pitch_of(scenes)[:, 0]
+        for row, action in enumerate(scenes.action[:, 0].tolist()):
+            onsets = onset_times(mel[row], hop)
+            if action in (BOUNCE, HOP, BEACON):
+                series = bright[row].diff(prepend=bright[row, :1]) if action == BEACON else track.y[row]
+                seen = peak_times(series, fps, 0.1 if action == BEACON else 0.025)
+                gap = (seen[:, None] - onsets[None]).abs().amin(1) if len(seen) and len(onsets) else seen[:0]
+                gap = gap.median() if len(gap) else torch.tensor(MISSED_SECONDS)
+                tally.add("apart", gap.clamp_max(MISSED_SECONDS))
+            if action in (BOUNCE, HOP, COLLIDE):
+                rung = ring_pitch(clips.wave[row], onsets, self.grid.sample_rate)
+                octaves = abs(math.log2(rung / float(pitch[row]))) if rung else 3.0
+                tally.add("pitch", torch.tensor(octaves))
+
+
+def peak_times(series: Tensor, rate: float, rise: float) -> Tensor:
+    """Seconds of the local maxima of `series [f]` that stand out by `rise` from a neighbourhood of a quarter second."""
+    if len(series) < 5:
+        return series[:0]
+    reach = max(1, round(rate / 4))
+    lowest = -F.max_pool1d(-series[None, None], 2 * reach + 1, 1, reach)[0, 0]
+    inner = series[1:-1]
+    peaks = (inner >= series[:-2]) & (inner > series[2:]) & (inner - lowest[1:-1] > rise)
+    index = peaks.nonzero().flatten() + 1
+    before, here, after = series[index - 1], series[index], series[index + 1]
+    # The top of the parabola through three points lies between the samples.
+    offset = 0.5 * (before - after) / (before - 2 * here + after).clamp_max(-1e-6)
+    return (index + offset.clamp(-0.5, 0.5)) / rate
+
+
+def onset_times(mel: Tensor, hop: float) -> Tensor:
+    """Seconds of the onsets in a log-mel spectrogram `[mels, n]`, by spectral flux (Bello et al. 2005)."""
+    flux = F.pad(mel.diff(dim=1).clamp_min(0).mean(0), (1, 0))
+    threshold = flux.mean() + 1.5 * flux.std()
+    local = F.max_pool1d(flux[None, None], 9, 1, 4)[0, 0]
+    return ((flux == local) & (flux > threshold.clamp_min(0.15))).nonzero().flatten() * hop
+
+
+def ring_pitch(wave: Tensor, onsets: Tensor, rate: int) -> float | None:
+    """Strongest frequency in Hz after the loudest onset, or None where there is none."""
+    size = int(PITCH_SECONDS * rate)
+    windows = [wave[start : start + size] for start in (onsets * rate).long().tolist()]
+    windows = [window for window in windows if len(window) == size and float(window.abs().max()) > 1e-3]
+    if not windows:
+        return None
+    loudest = max(windows, key=lambda window: float(window.square().sum()))
+    spectrum = torch.fft.rfft(loudest * torch.hann_window(size), 4 * size).abs()
+    frequency = torch.fft.rfftfreq(4 * size, 1 / rate)
+    spectrum = torch.where((frequency >= PITCH_RANGE[0]) & (frequency <= PITCH_RANGE[1]), spectrum, torch.zeros(()))
+    return float(frequency[spectrum.argmax()])
+
+
+def frechet(a: Tensor, b: Tensor) -> float:
+    """Fréchet distance between Gaussians fitted to features `[N, C]` (arXiv 1706.08500)."""
+    a, b = a.double(), b.double()
+    product = a.T.cov() @ b.T.cov()
+    root = torch.linalg.eigvals(product).real.clamp_min(0).sqrt().sum()
+    distance = (a.mean(0) - b.mean(0)).square().sum() + a.T.cov().trace() + b.T.cov().trace() - 2 * root
+    return float(distance.clamp_min(0))

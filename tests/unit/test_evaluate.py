@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from weights import write_checkpoint
+
+from kinetophone.pipelines import world
+from kinetophone.pipelines.model.config import DEBUG
+from kinetophone.pipelines.train import evaluate as evaluation
+from kinetophone.pipelines.train.data import Bucket, clip_scenes
+from kinetophone.pipelines.train.detector import ACTS, Detector, Reading, Track
+from kinetophone.pipelines.train.measure import Clips, Meter, Tally, frechet, onset_times, peak_times, ring_pitch
+from kinetophone.pipelines.vae.audio import AudioAutoencoder
+
+GRID = DEBUG.grid
+
+
+def test_contacts_are_found_between_the_samples() -> None:
+    t = torch.arange(25) / 12
+    height = -(torch.sin(math.pi * (t - 0.13) / 0.6).abs()) * 0.2
+    contacts = peak_times(height, 12, 0.025)
+    wanted = torch.tensor([0.13, 0.73, 1.33])
+    near = (contacts[:, None] - wanted).abs().amin(0)
+    assert float(near.max()) < 0.03
+    assert len(peak_times(torch.zeros(25), 12, 0.025)) == 0
+
+
+def test_clicks_are_found_and_silence_has_none(networks) -> None:
+    wave = torch.zeros(1, 1, 24000)
+    for at in (0.25, 0.6):
+        wave[..., int(at * 24000)] = 0.9
+    audio: AudioAutoencoder = networks["audio"]
+    onsets = onset_times(audio.mel(wave)[0], GRID.hop / GRID.sample_rate)
+    assert len(onsets) == 2
+    assert float((onsets - torch.tensor([0.25, 0.6])).abs().max()) < 0.025
+    assert len(onset_times(audio.mel(torch.zeros(1, 1, 24000))[0], 0.01)) == 0
+
+
+@pytest.mark.parametrize("hertz", [140.0, 440.0, 1900.0])
+def test_the_pitch_of_a_ring_is_told(hertz: float) -> None:
+    t = torch.arange(12000) / 24000
+    wave = torch.cat((torch.zeros(2400), torch.sin(2 * math.pi * hertz * t) * torch.exp(-t / 0.1)))
+    rung = ring_pitch(wave, torch.tensor([0.1]), 24000)
+    assert abs(math.log2(rung / hertz)) < 0.05
+    assert ring_pitch(torch.zeros(24000), torch.tensor([0.1]), 24000) is None
+
+
+def test_frechet_distance_is_zero_on_itself_and_grows_with_a_shift() -> None:
+    g = torch.Generator().manual_seed(0)
+    a, b = torch.randn(500, 6, generator=g), torch.randn(500, 6, generator=g)
+    assert frechet(a, a) < 1e-6
+    assert frechet(a, b + 2) == pytest.approx(24, rel=0.15)
+
+
+class Oracle(Detector):
+    """Says what the labels say, or always the first class: the tally must tell the two apart."""
+
+    def __init__(self, scenes: world.Scenes, honest: bool) -> None:
+        super().__init__(80)
+        self.wanted, self.maps, self.honest = world.labels(scenes), scenes, honest
+
+    def _hot(self, index: torch.Tensor, count: int) -> torch.Tensor:
+        return torch.nn.functional.one_hot(index if self.honest else index * 0, count).float() * 20
+
+    def see(self, frames: torch.Tensor) -> Reading:
+        motion = world.simulate(self.maps)
+        times = torch.arange(frames.shape[1]) / 12
+        seen = world.object_map(self.maps, motion, times, 8, 14)
+        slot = seen.clamp_min(0).flatten(1)
+        cells = {}
+        for name in ("colour", "shape"):
+            value = getattr(self.maps, name).gather(1, slot).view_as(seen) + 1
+            classes = len(world.LABEL_NAMES[name]) + 1
+            cells[name] = self._hot(torch.where(seen < 0, 0, value), classes).movedim(-1, 2)
+        scene = {
+            n: self._hot(self.wanted[n], len(world.LABEL_NAMES[n])) for n in ("sky", "ground", "weather", "camera")
+        }
+        return Reading(cells, scene, torch.randn(*frames.shape[:2], 4, 8, 14))
+
+    def follow(self, reading: Reading, frames: torch.Tensor, colour: torch.Tensor) -> Track:
+        track = super().follow(Reading(reading.cells, {}, torch.zeros(*frames.shape[:2], 96, 8, 14)), frames, colour)
+        acts = {name: self._hot(self.wanted[name][:, 0], len(world.LABEL_NAMES[name])) for name in ACTS}
+        return Track(track.x, track.y, track.area, acts)
+
+    def hear(self, mel: torch.Tensor) -> torch.Tensor:
+        return self.wanted["sound"] - 0.5 if self.honest else torch.ones_like(self.wanted["sound"])
+
+
+def tally_of(networks, honest: bool) -> Tally:
+    scenes = clip_scenes(GRID, Bucket.parse("7x8x14"), 40, 3)
+    motion = world.simulate(scenes)
+    frames = torch.zeros(40, 25, 3, 64, 112)
+    wave = world.synthesise(scenes, motion, GRID.samples(49), GRID.sample_rate)
+    tally = Tally()
+    Meter(Oracle(motion.scenes, honest), networks["audio"], GRID).measure(Clips(frames, wave), motion.scenes, tally)
+    return tally
+
+
+def test_a_perfect_detector_finds_real_clips_right(networks) -> None:
+    tally = tally_of(networks, honest=True)
+    for name in ("sky", "ground", "weather", "camera", "colour", "action", "direction"):
+        assert tally.percent(name) == 100, name
+    # Objects may hide one another, or be cut off by the frame.
+    assert tally.percent("shape") > 90 and tally.percent("count") > 80
+    assert tally.balanced("sound") == 100
+    assert tally.quantile("apart", 0.5) < 0.1
+    assert tally.quantile("pitch", 0.5) < 0.1
+
+
+def test_a_blind_detector_finds_them_wrong(networks) -> None:
+    tally = tally_of(networks, honest=False)
+    assert tally.percent("colour") < 40 and tally.percent("action") < 40 and tally.balanced("sound") == 50
+    assert math.isnan(tally.percent("nothing of that name"))
+
+
+def test_evaluation_writes_a_table_and_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = write_checkpoint(tmp_path / "candidate.safetensors", DEBUG)
+    monkeypatch.setattr(evaluation, "load_detector", lambda path, mels: Detector(mels).eval())
+    monkeypatch.setattr(evaluation, "BATCH", 2)
+    settings = evaluation.Settings(clips=4, steps=1, bucket="2x2x2")
+    text = evaluation.evaluate(tmp_path / "card.md", [weights], Path("unused"), settings)
+    assert (tmp_path / "card.md").read_text("utf-8") == text
+    assert "| | real clips | autoencoder | candidate |" in text and "binding" in text
+    assert (tmp_path / "card-candidate.png").stat().st_size > 500
+
+
+def test_a_missing_detector_is_a_clear_error(tmp_path: Path) -> None:
+    weights = write_checkpoint(tmp_path / "candidate.safetensors", DEBUG)
+    with pytest.raises(ValueError, match="train detector"):
+        evaluation.evaluate(tmp_path / "card.md", [weights], tmp_path / "none", evaluation.Settings())
