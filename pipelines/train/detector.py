@@ -72,12 +72,14 @@ class Detector(nn.Module):
         )
         self.cells = nn.ModuleDict({name: nn.Conv2d(WIDTH, _classes(name) + 1, 1) for name in ("colour", "shape")})
         self.scene = nn.ModuleDict({name: nn.Linear(2 * WIDTH, _classes(name)) for name in SCENE})
+        # Direction-selective filters see a camera move best, and its sides tell a zoom from a pan.
         self.camera = nn.Sequential(
-            nn.Conv2d(2 * WIDTH, WIDTH, 3, padding=1), nn.SiLU(), nn.Conv2d(WIDTH, WIDTH, 3, padding=1), nn.SiLU()
-        )
-        self.camera_out = nn.Linear(WIDTH, _classes("camera"))
+            nn.Conv3d(3, 24, (3, 5, 5), (1, 2, 2), (1, 2, 2)), nn.SiLU(),
+            nn.Conv3d(24, 48, 3, 2, 1), nn.SiLU(), nn.AdaptiveAvgPool3d((1, 2, 4)), nn.Flatten(),
+        )  # fmt: skip
+        self.camera_out = nn.Linear(48 * 8, _classes("camera"))
         self.track = nn.Sequential(
-            nn.Conv1d(WIDTH + 4, WIDTH, 5, padding=2), nn.SiLU(), nn.Conv1d(WIDTH, WIDTH, 5, padding=2), nn.SiLU()
+            nn.Conv1d(WIDTH + 8, WIDTH, 5, padding=2), nn.SiLU(), nn.Conv1d(WIDTH, WIDTH, 5, padding=2), nn.SiLU()
         )
         self.acts = nn.ModuleDict({name: nn.Linear(2 * WIDTH, _classes(name)) for name in ACTS})
         self.sound = nn.Sequential(
@@ -105,8 +107,7 @@ class Detector(nn.Module):
         pooled = torch.cat((x.mean((2, 3)), x.amax((2, 3))), 1).unflatten(0, (-1, count)).mean(1)
         features = x.unflatten(0, (-1, count))
         scene = {name: head(pooled) for name, head in self.scene.items()}
-        pair = torch.cat((features[:, 0], features[:, -1]), 1)
-        scene["camera"] = self.camera_out(self.camera(pair).mean((2, 3)))
+        scene["camera"] = self.camera_out(self.camera(frames.transpose(1, 2)))
         return Reading(cells, scene, features)
 
     def follow(self, reading: Reading, frames: Tensor, colour: Tensor) -> Track:
@@ -120,7 +121,9 @@ class Detector(nn.Module):
         looks = (reading.features.float() * share[:, :, None]).sum((3, 4))
         light = F.avg_pool2d(frames.flatten(0, 1).float().mean(1, keepdim=True), CELL).unflatten(0, (-1, len(area[0])))
         bright = (light[:, :, 0] * share).sum((2, 3))
-        series = torch.cat((looks, torch.stack((x * 4, y * 4, area.clamp_min(0.1).log(), bright * 2), 2)), 2)
+        states = torch.stack((x * 4, y * 4, area.clamp_min(0.1).log(), bright * 2), 2)
+        rates = 5 * states.diff(dim=1, prepend=states[:, :1])
+        series = torch.cat((looks, states, rates), 2)
         hidden = self.track(series.transpose(1, 2).to(frames.dtype))
         pooled = torch.cat((hidden.mean(2), hidden.amax(2)), 1)
         return Track(x, y, area, {name: head(pooled) for name, head in self.acts.items()})

@@ -176,7 +176,7 @@ def sheet(clips: Clips, meter: Meter, path: Path) -> None:
     picked = [round(i * (clips.frames.shape[1] - 1) / (COLUMNS - 1)) for i in range(COLUMNS)]
     mel = meter.audio.mel(clips.wave[:SHOWN, None])
     height, width = clips.frames.shape[-2:]
-    shade = F.interpolate((mel.flip(1) / 9.3 + 1)[:, None], (height, width * 2)).clamp(0, 1).expand(-1, 3, -1, -1)
+    shade = F.interpolate((mel.flip(1) / 14 + 0.66)[:, None], (height, width * 2)).clamp(0, 1).expand(-1, 3, -1, -1)
     rows = [
         torch.cat([*(clips.frames[i, k] / 2 + 0.5 for k in picked), shade[i]], dim=2)
         for i in range(min(SHOWN, len(mel)))
