@@ -3,6 +3,7 @@
 python -m kinetophone.pipelines.train fit OUT          fit the linear codecs on renders of the world
 python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configuration
 python -m kinetophone.pipelines.train fill CONFIG      render the clips that a configuration will read
+python -m kinetophone.pipelines.train pairs OUT WEIGHTS   clips as a transformer remakes them, for the decoder
 python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
 python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
 """
@@ -22,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = argparse.ArgumentParser(prog="python -m kinetophone.pipelines.train", description=__doc__)
-    parser.add_argument("command", help="fit, fill, export, evaluate, or the name or path of a configuration")
+    parser.add_argument("command", help="fit, fill, pairs, export, evaluate, or the name or path of a configuration")
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--model", default="mini", choices=sorted(CONFIGS))
     parser.add_argument("--worker", type=int, default=0, help="fill: which share of the shards, of --workers")
@@ -72,6 +73,14 @@ def _export(options: argparse.Namespace) -> None:
     export(CONFIGS[options.model], Path(options.arguments[0]), {k: Path(v) for k, v in parts.items()})
 
 
+def _pairs(options: argparse.Namespace) -> None:
+    from .pairs import make_pairs
+
+    out, weights, *overrides = options.arguments
+    run = read_config("cpu", [*overrides, "options.buckets={4x8x14: 1.0}"])
+    make_pairs(run, Path(weights), Path(out))
+
+
 def _evaluate(options: argparse.Namespace) -> None:
     from .evaluate import Settings, evaluate
 
@@ -80,7 +89,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     logging.info("%s", evaluate(out, weights, options.detector, settings))
 
 
-_COMMANDS = {"fit": _fit, "fill": _fill, "export": _export, "evaluate": _evaluate}
+_COMMANDS = {"fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "evaluate": _evaluate}
 
 if __name__ == "__main__":
     sys.exit(main())

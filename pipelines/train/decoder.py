@@ -49,6 +49,8 @@ class DecoderTask:
         self.folder = Path(run.options.get("pool", "runs/crops"))
         self.fast = bool(run.options.get("compile_renderer", False))
         self.codec = load_codec(self.config, Path(run.options["codec"]))
+        pairs = run.options.get("pairs")
+        self.pairs = load_file(Path(pairs)) if pairs else None
 
     def model(self) -> DecoderModel:
         torch.manual_seed(self.run.seed)
@@ -66,15 +68,21 @@ class DecoderTask:
         pixels = torch.stack([self._crop(int(index)) for index in picked]).float() / 127.5 - 1
         latent = self.codec.video.encode(pixels)
         level = LATENT_NOISE * torch.rand(self.count, 1, 1, 1, 1, generator=g)
-        return {"pixels": pixels, "latent": latent + level * torch.randn(latent.shape, generator=g)}
+        batch = {"pixels": pixels, "latent": latent + level * torch.randn(latent.shape, generator=g)}
+        return batch if self.pairs is None else {**batch, **self._remade(g)}
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         made, wanted = forward(batch["latent"]).float(), batch["pixels"]
-        plain = F.l1_loss(made, wanted)
-        edges = sum(F.l1_loss(made.diff(dim=d), wanted.diff(dim=d)) for d in (2, 3, 4))
+        plain, edges = _distances(made, wanted)
         coarse = F.l1_loss(F.avg_pool3d(made, (1, 4, 4)), F.avg_pool3d(wanted, (1, 4, 4)))
         psnr = -10 * torch.log10(F.mse_loss(made.detach(), wanted) / 4)
-        return plain + edges + coarse, {"l1": float(plain), "edges": float(edges), "psnr": float(psnr)}
+        total, values = plain + edges + coarse, {"edges": edges, "psnr": psnr}
+        if "remade" in batch:
+            # The originals are known at base size and rate: that is where they are compared.
+            base = self.codec.video.base(forward(batch["remade"]).float()[:, :, :: self.config.grid.base_stride])
+            away, seams = _distances(base, batch["original"])
+            total, values = total + away + 2 * seams, {**values, "away": away, "seams": seams}
+        return total, {name: float(value.detach()) for name, value in values.items()}
 
     def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
         pixels = torch.stack([self._crop(index) for index in range(6)]).float() / 127.5 - 1
@@ -82,6 +90,19 @@ class DecoderTask:
             made = model(self.codec.video.encode(pixels))
         pairs = torch.stack((pixels, made), 1).flatten(0, 1)
         contact_sheet(pairs / 2 + 0.5, folder / f"sheet-{step:06d}.png", columns=5, scale=1)
+
+    def _remade(self, g: torch.Generator) -> Batch:
+        """Windows of clips as a transformer remade them, and the base video of the originals."""
+        made, clean = self.pairs["made"], self.pairs["clean"]
+        cells = self.side // self.config.grid.spatial
+        remade, original = [], []
+        for index in torch.randint(0, len(made), (self.count,), generator=g).tolist():
+            corner = [int(torch.randint(0, size - cells + 1, (), generator=g)) for size in made.shape[3:]]
+            place = (index, ..., slice(corner[0], corner[0] + cells), slice(corner[1], corner[1] + cells))
+            remade.append(made[place][:, :STEPS].float())
+            original.append(clean[place][:, :STEPS].float())
+        base = self.codec.video.decode_base(torch.stack(original))
+        return {"remade": torch.stack(remade), "original": base}
 
     def _crop(self, index: int) -> Tensor:
         """Crop `[3, F, side, side]` uint8, from the file of its group, rendered when missing."""
@@ -107,3 +128,9 @@ class DecoderTask:
         window = (top, left, top + height, left + width)
         frames = world.render(scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.fast)
         return frames.transpose(1, 2).mul(255).round().byte().contiguous()
+
+
+def _distances(made: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean absolute difference of pixels, and of their differences along time, height and width."""
+    edges = torch.stack([F.l1_loss(made.diff(dim=d), wanted.diff(dim=d)) for d in (2, 3, 4)]).sum()
+    return F.l1_loss(made, wanted), edges

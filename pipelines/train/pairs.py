@@ -1,0 +1,50 @@
+"""Clips as the transformer remakes them, beside the originals, for a decoder that forgives its mistakes.
+
+A token is predicted as a whole, so that what is wrong with it ends at its edges, in seams that white noise never has.
+Real clips are noised part of the way and sampled back (SDEdit, arXiv 2108.01073): coarse structure stays, so that the
+original is still the right answer, and the rest is the transformer's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tqdm import tqdm
+
+from ..model.ops import best_cpu_dtype
+from ..sampling.denoise import guided_denoiser
+from ..sampling.guidance import Guidance
+from ..sampling.loop import sample_euler, start
+from ..sampling.noise import draw_noise
+from ..sampling.schedule import flow_schedule
+from ..types import AVLatent
+from .checkpoint import load_part
+from .config import RunConfig
+from .joint import JointTask
+
+STEPS = 5
+# Shares of the way to noise; from further the original does not come back.
+LEVELS = (0.3, 0.5, 0.65, 0.75)
+
+
+@torch.no_grad()
+def make_pairs(run: RunConfig, weights: Path, out: Path, batches: int = 16) -> None:
+    """Write `made` and `clean` video latents `[N, C, T, H, W]`, half precision, from joint `weights`."""
+    task = JointTask(run)
+    model = task.model().eval()
+    model.dit.load_state_dict(load_part(weights, "dit."))
+    model.text.load_state_dict(load_part(weights, "text."))
+    model.dit.to(best_cpu_dtype())
+    made, originals = [], []
+    for step in tqdm(range(batches), desc="pairs"):
+        batch = task.batch(step, 0, 1)
+        clean = AVLatent(batch["video"], batch["audio"])
+        denoiser = guided_denoiser(model.dit, model.text(batch["ids"]), model.text(batch["ids"]), Guidance(1, 1))
+        level = LEVELS[step % len(LEVELS)]
+        latent = sample_euler(denoiser, start(draw_noise(clean, step), clean, level), flow_schedule(STEPS, 1.0, level))
+        made.append(latent.video.half())
+        originals.append(clean.video.half())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"made": torch.cat(made), "clean": torch.cat(originals)}, out)
