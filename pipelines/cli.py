@@ -1,4 +1,8 @@
-"""The command line: `kinetophone "a red ball bounces on grass" -o out.mp4`, without a host."""
+"""The command line, without a host.
+
+kinetophone "a red ball bounces on grass" -o out.mp4    make a video with sound
+kinetophone vocabulary                                  what the built-in model knows
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from . import world
 from .clip.clip import Clip
 from .clock import ASPECTS
 from .generate import Request, generate
@@ -22,6 +27,10 @@ from .weights.load import Models, load_models
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, or 2 for a request that cannot be served, or 130 when stopped."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv == ["vocabulary"]:
+        print(vocabulary_text())
+        return 0
     options = _parser().parse_args(argv)
     try:
         path = run(options)
@@ -54,8 +63,24 @@ def run(options: argparse.Namespace) -> Path:
     return _progress_of_writing(clip, out, options)
 
 
+def vocabulary_text() -> str:
+    """What the built-in model was trained on: every kind of thing, the plain word first, other ways in brackets."""
+    lines = []
+    for kind, things in world.phrases().items():
+        said = [plain + (f" ({', '.join(others)})" if others else "") for plain, *others in things]
+        lines.append(f"{kind}: {', '.join(said)}")
+    words: dict[str, list[str]] = {}
+    for word, known in world.synonyms().items():
+        words.setdefault(known, []).append(word)
+    lines.append("read as:")
+    lines += [f"  {known}: {', '.join(others)}" for known, others in words.items()]
+    return "\n".join(lines)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kinetophone", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="kinetophone", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("prompt", help="what should be seen and heard")
     parser.add_argument("-o", "--output", default="kinetophone.mp4", help="file to write (%(default)s)")
     parser.add_argument("--negative", default="", help="what should not be there")

@@ -105,6 +105,18 @@ SYNONYMS = {
 }  # fmt: skip
 
 
+def phrases() -> dict[str, tuple[tuple[str, ...], ...]]:
+    """What can be said of each kind: kind to things, a thing to the ways to say it, the plain one first."""
+    sounds = [*SOUNDS["impact"], *(bank for name, bank in SOUNDS.items() if name != "impact")]
+    banks = {
+        "object": SHAPES, "colour": COLOURS, "material": MATERIALS, "size": SIZES, "action": ACTIONS,
+        "direction": DIRECTIONS, "ground": GROUNDS, "sky": SKIES, "weather": WEATHERS, "camera": CAMERAS,
+        "sound": tuple(sounds),
+    }  # fmt: skip
+    said = {kind: [tuple(dict.fromkeys(filter(None, ways))) for ways in bank] for kind, bank in banks.items()}
+    return {kind: tuple(filter(None, things)) for kind, things in said.items()}
+
+
 def vocabulary() -> tuple[str, ...]:
     """Every lower-case word and mark that the grammar can emit, sorted."""
     banks = [*SHAPES, *COLOURS, *MATERIALS, *SIZES, *GROUNDS, *SKIES, *WEATHERS, *CAMERAS, *ACTIONS, *DIRECTIONS]

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinetophone.pipelines import cli
+from kinetophone.pipelines import cli, world
 from kinetophone.pipelines.generate import Request, generate
 from kinetophone.pipelines.media.read import read, read_metadata
 from kinetophone.pipelines.sampling.guidance import Guidance
+from kinetophone.pipelines.text.tokenizer import split
 from kinetophone.pipelines.weights.load import load_models
 
 REQUEST = Request("a red ball bounces", 128, 64, 0.5, seed=3, steps=3)
@@ -94,3 +95,12 @@ def test_bad_requests_are_one_clear_line(checkpoint: Path, tmp_path: Path, capsy
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_vocabulary_lists_every_word_that_the_model_was_trained_on(capsys) -> None:
+    assert cli.main(["vocabulary"]) == 0
+    printed = capsys.readouterr().out
+    assert "colour: red (crimson, scarlet), orange" in printed and "ball: " in printed
+    grammar_only = set(world.caption.GLUE.split())
+    known = {word for word in world.vocabulary() if word.isalpha()} - grammar_only
+    assert known <= set(split(printed))
