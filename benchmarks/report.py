@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 
 FOLDER = Path(__file__).parent / "results"
+# The host rewrites sys.argv when it starts.
+ARGUMENTS = list(sys.argv[1:])
 
 
 def machine() -> str:
@@ -32,7 +34,7 @@ def machine() -> str:
 def write(name: str, rows: list[tuple[str, str, str]], notes: str = "") -> None:
     """`rows` are (what, measured, bar). Prints the table and keeps it."""
     day = datetime.date.today().isoformat()
-    command = " ".join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
+    command = " ".join(["python", f"benchmarks/{name}.py", *ARGUMENTS])
     lines = [
         f"# {name}, {day}", "", f"Command: `{command}`", "",
         f"Machine: {machine()}", "", "| what | measured | bar |", "|---|---|---|",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import comfy.model_management
 from comfy.ldm.modules.attention import optimized_attention
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..model.ops import Ops, attention
+from ..model.ops import Ops, attention, quick_norm
 
 
 class HostAttention:
@@ -29,11 +30,25 @@ class HostAttention:
         )  # fmt: skip
 
 
+@functools.cache
+def _norm_class(plain: type[nn.Module]) -> type[nn.Module]:
+    """The host's RMS norm, with our quick way where nothing patches or moves the weight."""
+
+    class RMSNorm(plain):
+        def forward(self, x: Tensor) -> Tensor:
+            patched = bool(getattr(self, "weight_function", ()))
+            elsewhere = self.weight is not None and self.weight.device != x.device
+            quick = None if patched or elsewhere else quick_norm(x, self.weight, self.eps)
+            return super().forward(x) if quick is None else quick
+
+    return RMSNorm
+
+
 def host_ops(operations: Any, attend: HostAttention) -> Ops:
     """Our seam filled with a class of `comfy.ops`."""
     return Ops(
-        operations.Linear, operations.Embedding, operations.RMSNorm, operations.LayerNorm, operations.Conv1d,
-        operations.Conv2d, operations.Conv3d, attend, _cast,
+        operations.Linear, operations.Embedding, _norm_class(operations.RMSNorm), operations.LayerNorm,
+        operations.Conv1d, operations.Conv2d, operations.Conv3d, attend, _cast,
     )  # fmt: skip
 
 

@@ -32,6 +32,27 @@ def attention(q_BHLD: Tensor, k_BHLD: Tensor, v_BHLD: Tensor, bias: Tensor | Non
     return F.scaled_dot_product_attention(q_BHLD, k_BHLD, v_BHLD, attn_mask=bias)
 
 
+def quick_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor | None:
+    """RMS norm over the last dimension where torch's own is slow, else None.
+
+    On CPU in bfloat16 torch decomposes it into passes over float32 copies; the length of each row and one product cost
+    a third of that (benchmarks/sampler). The length is rounded to bfloat16, as the result is.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.bfloat16 or torch.is_grad_enabled():
+        return None
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True).float()
+    scaled = x * (length.square() / x.shape[-1] + eps).rsqrt().to(x.dtype)
+    return scaled if weight is None else scaled * weight.to(x.dtype)
+
+
+class RMSNorm(nn.RMSNorm):
+    """torch's, with the quick way."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        quick = quick_norm(x, self.weight, self.eps)
+        return super().forward(x) if quick is None else quick
+
+
 def cast_like(parameter: Tensor, x: Tensor) -> Tensor:
     """A raw parameter in the dtype and on the device of `x`."""
     return parameter.to(dtype=x.dtype, device=x.device)
@@ -43,7 +64,7 @@ class Ops:
 
     Linear: type[nn.Module] = nn.Linear
     Embedding: type[nn.Module] = nn.Embedding
-    RMSNorm: type[nn.Module] = nn.RMSNorm
+    RMSNorm: type[nn.Module] = RMSNorm
     LayerNorm: type[nn.Module] = nn.LayerNorm
     Conv1d: type[nn.Module] = nn.Conv1d
     Conv2d: type[nn.Module] = nn.Conv2d

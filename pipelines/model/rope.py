@@ -54,4 +54,5 @@ def _frequencies(count: int, periods: tuple[float, float], device: torch.device)
 def rotate(x_BHLD: Tensor, cos_LP: Tensor, sin_LP: Tensor) -> Tensor:
     """Turn the pairs (first half, second half) of every head by the positions' angles."""
     first, second = x_BHLD.chunk(2, dim=-1)
-    return torch.cat((first * cos_LP - second * sin_LP, second * cos_LP + first * sin_LP), dim=-1)
+    turned = torch.addcmul(first * cos_LP, second, sin_LP, value=-1), torch.addcmul(second * cos_LP, first, sin_LP)
+    return torch.cat(turned, dim=-1)

@@ -5,7 +5,7 @@ import torch
 
 from kinetophone.pipelines.model.config import BASE, CONFIGS, DEBUG, MINI, Config
 from kinetophone.pipelines.model.dit import AVTransformer, Coupling
-from kinetophone.pipelines.model.ops import attention, best_cpu_dtype
+from kinetophone.pipelines.model.ops import RMSNorm, attention, best_cpu_dtype, quick_norm
 from kinetophone.pipelines.text.encoder import TextEncoder
 from kinetophone.pipelines.types import TextContext
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
@@ -125,3 +125,15 @@ def test_base_is_the_same_code_at_a_billion_parameters() -> None:
 
 def test_the_cpu_type_is_one_that_the_processor_multiplies() -> None:
     assert best_cpu_dtype() in (torch.bfloat16, torch.float32)
+
+
+def test_the_quick_norm_is_torchs_up_to_rounding() -> None:
+    norm = RMSNorm(64, eps=1e-6)
+    torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    x = torch.randn(3, 7, 64) * torch.logspace(-3, 3, 7)[:, None]
+    with torch.no_grad():
+        wanted = torch.nn.functional.rms_norm(x, (64,), norm.weight, 1e-6)
+        assert torch.equal(norm(x), wanted)
+        quick = norm.bfloat16()(x.bfloat16()).float()
+    assert quick_norm(x, None, 1e-6) is None
+    assert float(((quick - wanted).abs() / wanted.abs().clamp_min(0.05)).max()) < 0.03
