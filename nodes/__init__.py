@@ -14,11 +14,12 @@ from .latent import ConcatAV, EmptyLatent, SeparateAV
 from .load import Loader
 from .sample import GuidanceNode, Sampler, Schedule
 from .save import Save
+from .screenplay import Recaption, ScreenplayEdit
 from .text import TextEncode
 
 NODES: list[type[io.ComfyNode]] = [
-    Loader, TextEncode, EmptyLatent, ConcatAV, SeparateAV, Schedule, GuidanceNode, Sampler, Decode, EncodeVideo,
-    EncodeAudio, DecodeAudio, Save,
+    Loader, Recaption, ScreenplayEdit, TextEncode, EmptyLatent, ConcatAV, SeparateAV, Schedule,
+    GuidanceNode, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio, Save,
 ]  # fmt: skip
 
 # The oldest host never calls on_load, so this happens at import.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -82,3 +83,104 @@ class TextContext:
     def concatenate(cls, *contexts: TextContext) -> TextContext:
         """Join contexts along the batch."""
         return cls(torch.cat([c.tokens for c in contexts]), torch.cat([c.mask for c in contexts]))
+
+
+# Times are written with this precision, in seconds: a shot may be that far from where the one before it ends.
+TIME_STEP = 1e-3
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A sound at `at` seconds on the screenplay's time line."""
+
+    at: float
+    sound: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a speaker says, from `at` seconds on the screenplay's time line."""
+
+    at: float
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A span of the screenplay, `start` and `seconds` on its time line.
+
+    `blend` is how many seconds it takes to come in over the shot before; 0 is a cut.
+    """
+
+    start: float
+    seconds: float
+    caption: str
+    camera: str = ""
+    blend: float = 0.0
+    cues: tuple[Cue, ...] = ()
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def end(self) -> float:
+        return self.start + self.seconds
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who wrote a screenplay: `backend` is person, built-in, text or endpoint; `model` a language model, if one did."""
+
+    backend: str
+    model: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Screenplay:
+    """A prompt as timed shots without gaps. `prompt` is what the user wrote; raises ValueError that names the place."""
+
+    prompt: str
+    shots: tuple[Shot, ...]
+    language: str = "en"
+    style: str = ""
+    negative: str = ""
+    writer: Writer = Writer("person")
+
+    def __post_init__(self) -> None:
+        if not self.shots:
+            raise ValueError("A screenplay needs at least one shot.")
+        expected = 0.0
+        for number, shot in enumerate(self.shots, 1):
+            _check_shot(number, shot, expected)
+            expected = shot.end
+
+    @property
+    def seconds(self) -> float:
+        return self.shots[-1].end
+
+
+def _check_shot(number: int, shot: Shot, expected: float) -> None:
+    where = f"Shot {number}"
+    times = {"start": shot.start, "length": shot.seconds, "blend": shot.blend}
+    times |= {f"cue {i + 1}": cue.at for i, cue in enumerate(shot.cues)}
+    times |= {f"line {i + 1}": line.at for i, line in enumerate(shot.lines)}
+    for name, value in times.items():
+        if not math.isfinite(value) or value < 0:
+            raise ValueError(f"{where}: its {name} must be a time in seconds from 0 on; got {value}.")
+    if shot.seconds <= 0:
+        raise ValueError(f"{where} must last more than 0 seconds.")
+    if abs(shot.start - expected) > TIME_STEP:
+        raise ValueError(
+            f"{where} starts at {shot.start:g} s, but the shot before it ends at {expected:g} s. Leave no gap and no "
+            "overlap; use a blend where one shot should come in over another."
+        )
+    if shot.blend > shot.seconds or (shot.blend and number == 1):
+        raise ValueError(f"{where}: a blend of {shot.blend:g} s needs a shot before it and a shot at least that long.")
+    for kind, at in [("cue", cue.at) for cue in shot.cues] + [("line", line.at) for line in shot.lines]:
+        if not shot.start - TIME_STEP <= at < shot.end:
+            raise ValueError(
+                f"{where} lasts from {shot.start:g} to {shot.end:g} s, but has a {kind} at {at:g} s. Times count from "
+                "the start of the screenplay."
+            )
+    if not shot.caption.strip():
+        raise ValueError(f"{where} has no caption. Say what it shows.")

@@ -49,7 +49,7 @@ def widgets(info: dict[str, Any]) -> list[tuple[str, bool]]:
     for section in ("required", "optional"):
         for name, spec in info["input"].get(section, {}).items():
             options = spec[1] if len(spec) > 1 else {}
-            if isinstance(spec[0], list) or spec[0] in WIDGETS:
+            if (isinstance(spec[0], list) or spec[0] in WIDGETS) and not options.get("forceInput"):
                 seed = name in ("seed", "noise_seed") and info.get("python_module", "").startswith(
                     ("nodes", "comfy_extras")
                 )

@@ -126,10 +126,43 @@ APART = Workflow(
     ),
 )  # fmt: skip
 
+RECAPTION = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "recaption": Placed("KinetophoneRecaption", {"prompt": "a small green cube spins"}, 1, 0, 300),
+        "edit": Placed("KinetophoneScreenplayEdit", {"screenplay": ("recaption", 0)}, 1, 8, 300),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": ("edit", 1)}, 2, 0, 200),
+        "guidance": Placed(
+            "KinetophoneGuidance",
+            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 2, 5, 200,
+        ),
+        "sampler": Placed(
+            "KinetophoneSampler",
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 10, 200,
+        ),
+        "save": Placed(
+            "KinetophoneSave", {"video": ("decode", 0), "filename_prefix": "kinetophone/recaption"}, 3, 5, 420
+        ),
+    },
+    groups=(
+        Group("1  Model, size and length", ("loader", "latent", "schedule")),
+        Group("2  A short prompt, written out, and reviewed", ("recaption", "edit"), "#8A8"),
+        Group("3  Sample", ("text", "guidance", "sampler"), "#88A"),
+        Group("4  Decode and save", ("decode", "save"), "#A88"),
+    ),
+    note=(
+        "## Recaption, review, generate\n"
+        "*Recaption* leaves your words as they are and adds what they leave open, in words that the model was trained "
+        "on; it lists every addition. *Edit Screenplay* shows the result: switch *locked* on to keep your own "
+        "version of it."
+    ),
+)  # fmt: skip
+
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
     "03_sound_and_picture_apart": APART,
+    "04_recaption": RECAPTION,
 }
 
 

@@ -64,4 +64,15 @@ def read_config(name: str, overrides: list[str]) -> RunConfig:
     unknown = set(data) - {f.name for f in fields(RunConfig)}
     if unknown:
         raise ValueError(f"{path.name} has unknown keys {sorted(unknown)}.")
+    for f in fields(RunConfig):
+        # YAML reads 6e-4, without a point, as text.
+        if f.name in data and f.type == "float":
+            data[f.name] = _number(f.name, data[f.name])
     return RunConfig(**data)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a number; got {value!r}.") from error

@@ -156,6 +156,7 @@ def test_some_samples_are_given_clean_parts_and_all_have_something_to_learn() ->
         ("cpu", ["colour=red"], "unknown keys \\['colour'\\]"),
         ("cpu", ["steps"], "key=value"),
         ("cpu", ["steps=0"], "at least 1"),
+        ("cpu", ["adam_rate=fast"], "adam_rate must be a number"),
         ("cpu", ["precision=fp8"], "auto, fp32 or bf16"),
     ],
 )
@@ -165,6 +166,7 @@ def test_bad_configurations_are_refused(name: str, overrides: list[str], message
 
 
 def test_every_shipped_configuration_is_read() -> None:
+    assert read_config("cpu", ["adam_rate=6e-4"]).adam_rate == 6e-4
     for path in CONFIG_FOLDER.glob("*.yaml"):
         assert read_config(path.stem, []).steps > 0
 

@@ -1,0 +1,102 @@
+"""Screenplay stage."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io, ui
+
+from ..pipelines.screenplay.options import STYLES, TARGETS
+
+Screenplay = io.Custom("KINETOPHONE_SCREENPLAY")
+
+
+class Recaption(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneRecaption",
+            display_name="Recaption",
+            category="Kinetophone/screenplay",
+            description=(
+                "Writes the dense caption that a model was trained on from a short prompt, and lists what was added. "
+                "Your words stay as they are. Works offline; or feed it the reply of any language model."
+            ),
+            inputs=[
+                io.String.Input(
+                    "prompt", multiline=True, default="a red ball bounces", tooltip="What should be seen and heard."
+                ),
+                io.Float.Input("seconds", default=4.0, min=0.1, max=3600.0, step=0.1, tooltip="Length of the video."),
+                io.Combo.Input(
+                    "target", options=list(TARGETS), default=TARGETS[0], tooltip="The model that will read the caption."
+                ),
+                io.Combo.Input(
+                    "style", options=list(STYLES), default=STYLES[0], tooltip="Used for what the prompt leaves open."
+                ),
+                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, tooltip="Chooses among equally good additions."),
+                io.String.Input(
+                    "reply",
+                    optional=True,
+                    force_input=True,
+                    tooltip="A language model's reply to the instruction output; used instead of the built-in rules.",
+                ),
+            ],
+            outputs=[
+                Screenplay.Output("screenplay", display_name="screenplay", tooltip="The timed shots."),
+                io.String.Output("caption", display_name="caption", tooltip="One text for a text encoder."),
+                io.String.Output("difference", display_name="difference", tooltip="What you said, and what was added."),
+                io.String.Output("instruction", display_name="instruction", tooltip="What to ask a language model."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, prompt: str, seconds: float, target: str, style: str, seed: int, reply: str | None = None
+    ) -> io.NodeOutput:
+        from ..pipelines.screenplay.recaption import Brief, instruction, read_reply, write_built_in
+
+        brief = Brief(prompt, seconds, target, style, seed)
+        draft = write_built_in(brief) if reply is None else read_reply(reply, brief)
+        told = draft.difference()
+        return io.NodeOutput(draft.screenplay, draft.caption, told, instruction(brief), ui=ui.PreviewText(told))
+
+
+class ScreenplayEdit(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneScreenplayEdit",
+            display_name="Edit Screenplay",
+            category="Kinetophone/screenplay",
+            description=(
+                "Review a screenplay before it is used. Locked, your text is used, whatever comes in, and the node "
+                "shows what has changed before it; it is saved and shared with the workflow."
+            ),
+            inputs=[
+                Screenplay.Input("screenplay", optional=True, tooltip="What to review. May be left open."),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default="",
+                    tooltip="The storyboard, or a screenplay document. Yours to edit.",
+                ),
+                io.Boolean.Input("locked", default=False, tooltip="Use the text, and keep it."),
+            ],
+            outputs=[
+                Screenplay.Output("edited", display_name="screenplay", tooltip="What is used."),
+                io.String.Output("caption", display_name="caption", tooltip="One text with times, for a text encoder."),
+                io.String.Output("storyboard", display_name="storyboard", tooltip="What is used, as a storyboard."),
+                io.String.Output("document", display_name="document", tooltip="What is used, as JSON."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, text: str, locked: bool, screenplay: object = None) -> io.NodeOutput:
+        from ..pipelines.screenplay.dialogue import summary
+        from ..pipelines.screenplay.document import to_json
+        from ..pipelines.screenplay.edit import edited
+        from ..pipelines.screenplay.recaption import timed_caption
+        from ..pipelines.screenplay.storyboard import format_storyboard
+
+        used, note = edited(screenplay, text, locked=locked)
+        board = format_storyboard(used)
+        shown = {"text": (f"{note}\n{summary(used)}\n\n{board}",), "storyboard": (board,)}
+        return io.NodeOutput(used, timed_caption(used), board, to_json(used), ui=shown)

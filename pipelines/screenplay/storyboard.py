@@ -1,0 +1,159 @@
+"""The storyboard: a screenplay that people type, one shot a line.
+
+    style: documentary
+    0-2    a red ball bounces on grass under a clear blue sky | camera: pan left | sound: thumps
+    2-4.5  the ball rolls away at sunset | blend: 0.5 | ANNA: "There it goes." | sound@3: a bird calls
+
+A line starts with the time of the shot; after the caption come fields, each behind a bar: `camera`, `sound`, `blend`,
+or a speaker in capitals with a line in quotes. `@seconds` sets the time of a sound or a line, from the start of the
+screenplay. `style`, `language` and `negative` may stand on lines of their own before the first shot; `#` starts a
+comment.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ..types import Cue, Line, Screenplay, Shot, Writer
+from .dialogue import speaking_seconds
+from .document import MAX_CHARACTERS, from_json
+
+HEADERS = ("style", "language", "negative")
+_SPAN = re.compile(r"(?P<start>[\d:.]+)\s*s?\s*(?:-|\u2013|to)\s*(?P<end>[\d:.]+)\s*s?(?=\s|$)")
+_CLOCK = re.compile(r"(?:(?P<minutes>\d{1,4}):)?(?P<seconds>\d{1,5}(?:\.\d+)?)")
+_FIELD = re.compile(r"\s*(?P<key>[^:@|\"]+?)\s*(?:@\s*(?P<at>[\d:.]+)\s*s?\s*)?:\s*(?P<value>.*)", re.DOTALL)
+_HEADER = re.compile(rf"\s*(?P<key>{'|'.join(HEADERS)})\s*:\s*(?P<value>.*)", re.IGNORECASE)
+
+
+def parse(text: str) -> Screenplay:
+    """Read a storyboard. Raises ValueError with line and column, both from 1, and what was expected there."""
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"The storyboard has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
+    headers: dict[str, str] = {}
+    shots: list[Shot] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        content = _without_comment(line)
+        if not content.strip():
+            continue
+        header = _HEADER.fullmatch(content)
+        if header and not shots:
+            headers[header["key"].lower()] = header["value"].strip()
+        else:
+            shots.append(_shot(content, number))
+    if not shots:
+        raise ValueError(
+            "Line 1, column 1: the storyboard has no shot. Write one a line, such as: 0-2 a red ball bounces"
+        )
+    prompt = " ".join(shot.caption for shot in shots)
+    return Screenplay(prompt, tuple(shots), writer=Writer("person"), **headers)
+
+
+def format_storyboard(screenplay: Screenplay) -> str:
+    """The storyboard of a screenplay; `parse` reads the same shots back."""
+    lines = [f"{key}: {value}" for key in HEADERS if (value := getattr(screenplay, key)) and value != "en"]
+    for shot in screenplay.shots:
+        parts = [f"{shot.start:g}-{shot.end:g} {_one_line(shot.caption)}"]
+        if shot.camera:
+            parts.append(f"camera: {_one_line(shot.camera)}")
+        if shot.blend:
+            parts.append(f"blend: {shot.blend:g}")
+        parts += [f"sound@{cue.at:g}: {_one_line(cue.sound)}" for cue in shot.cues]
+        parts += [f'{line.speaker.upper()}@{line.at:g}: "{_one_line(line.text)}"' for line in shot.lines]
+        lines.append(" | ".join(parts))
+    return "\n".join(lines) + "\n"
+
+
+def _shot(content: str, number: int) -> Shot:
+    indent = len(content) - len(content.lstrip())
+    span = _SPAN.match(content, indent)
+    if not span:
+        raise _error(number, indent, "a shot starts with its time, such as 0-2 or 0:02-0:04.5")
+    start = _seconds(span["start"], number, span.start("start"))
+    end = _seconds(span["end"], number, span.start("end"))
+    if end <= start:
+        raise _error(
+            number, span.start("end"), f"the shot ends at {end:g} s, which is not after its start at {start:g} s"
+        )
+    pieces = _split(content, span.end())
+    column, caption = pieces[0]
+    if not caption.strip():
+        raise _error(number, column, "say what the shot shows, after its time")
+    shot = Shot(start, end - start, caption.strip())
+    for column, piece in pieces[1:]:
+        shot = _with_field(shot, piece, number, column)
+    return shot
+
+
+def _with_field(shot: Shot, piece: str, number: int, column: int) -> Shot:
+    match = _FIELD.fullmatch(piece)
+    column += len(piece) - len(piece.lstrip())
+    if not match:
+        raise _error(number, column, 'expected a field: camera: ..., sound: ..., blend: ..., or SPEAKER: "line"')
+    key, value = match["key"], match["value"].strip()
+    at = _seconds(match["at"], number, column) if match["at"] else None
+    if not value:
+        raise _error(number, column, f"nothing follows {key}:")
+    if key.lower() == "camera":
+        return replace(shot, camera=value)
+    if key.lower() == "blend":
+        return replace(shot, blend=_seconds(value.removesuffix("s").strip(), number, column))
+    if key.lower() == "sound":
+        return replace(shot, cues=(*shot.cues, Cue(shot.start if at is None else at, value)))
+    if key.isupper():
+        if len(value) < 2 or value[0] not in '"“' or value[-1] not in '"”':
+            raise _error(number, column, f'what {key} says stands in quotes, such as {key}: "Hello."')
+        spoken = Line(_after(shot) if at is None else at, key, value[1:-1].strip())
+        return replace(shot, lines=(*shot.lines, spoken))
+    raise _error(number, column, f"unknown field {key!r}; use camera, sound, blend, or a speaker in CAPITALS")
+
+
+def _after(shot: Shot) -> float:
+    """When the next line can begin: with the shot, or when the line before it has been said."""
+    if not shot.lines:
+        return shot.start
+    last = shot.lines[-1]
+    return round(min(last.at + speaking_seconds(last.text) + 0.2, shot.end - 0.01), 2)
+
+
+def _seconds(text: str, number: int, column: int) -> float:
+    match = _CLOCK.fullmatch(text)
+    if not match:
+        raise _error(number, column, f"a time is seconds or minutes:seconds, such as 2.5 or 0:02.5; got {text!r}")
+    return int(match["minutes"] or 0) * 60 + float(match["seconds"])
+
+
+def _split(content: str, begin: int) -> list[tuple[int, str]]:
+    """Pieces between bars outside of quotes, each with the column where it starts."""
+    pieces, start, quoted = [], begin, False
+    for index in range(begin, len(content)):
+        letter = content[index]
+        if letter in '"“”':
+            quoted = not quoted
+        elif letter == "|" and not quoted:
+            pieces.append((start, content[start:index]))
+            start = index + 1
+    return [*pieces, (start, content[start:])]
+
+
+def _without_comment(line: str) -> str:
+    quoted = False
+    for index, letter in enumerate(line):
+        if letter in '"“”':
+            quoted = not quoted
+        elif letter == "#" and not quoted:
+            return line[:index]
+    return line
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("|", "/").replace("#", "").replace('"', "'").split())
+
+
+def _error(number: int, column: int, message: str) -> ValueError:
+    return ValueError(f"Line {number}, column {column + 1}: {message}.")
+
+
+def read_screenplay(text: str) -> Screenplay:
+    """A screenplay from what people paste: a document when it starts with a brace, else a storyboard."""
+    return from_json(text) if text.lstrip().startswith("{") else parse(text)
