@@ -35,6 +35,7 @@ lint: setup
 
 workflows: setup
 	@$(PY) scripts/object_info.py .cache/object_info.json && $(PY) scripts/workflows.py .cache/object_info.json
+	@$(PY) scripts/thumbnails.py
 
 clean:
 	rm -rf .venv .cache build dist *.egg-info

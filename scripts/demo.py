@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import uuid
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def main() -> int:
         print("Starting ComfyUI ...", flush=True)
         with running() as server:
             ready = time.monotonic()
-            path = asyncio.run(generate(server, options))
+            path = asyncio.run(generate(server, WORKFLOW, changes(options)))
             made = time.monotonic()
     except (DemoError, RuntimeError, ValueError) as error:
         print(f"\n{error}", file=sys.stderr)
@@ -55,11 +56,11 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def generate(server: Server, options: argparse.Namespace) -> Path:
-    """Queue the workflow, show progress, return the file."""
+async def generate(server: Server, path: Path, widgets: Sequence[tuple[str, str, Any]] = ()) -> Path:
+    """Queue the workflow at `path` with other values of `widgets`, show progress, return the file that it saved."""
     object_info = server.get("/object_info")
-    workflow = json.loads(WORKFLOW.read_text("utf-8"))
-    for kind, name, value in changes(options):
+    workflow = json.loads(path.read_text("utf-8"))
+    for kind, name, value in widgets:
         set_value(workflow, object_info, kind, name, value)
     client = uuid.uuid4().hex
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{server.url}/ws?clientId={client}") as socket:

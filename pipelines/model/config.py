@@ -11,7 +11,10 @@ from ..clock import Grid
 
 @dataclass(frozen=True)
 class DiTConfig:
-    """Joint transformer: `width` = `heads` x head dimension; `hidden` is the inner width of the SwiGLU."""
+    """Joint transformer: `width` = `heads` x head dimension; `hidden` is the inner width of the SwiGLU.
+
+    `refine` is the width of the convolutional head of the picture, 0 = none.
+    """
 
     width: int = 384
     depth: int = 6
@@ -21,6 +24,7 @@ class DiTConfig:
     audio_channels: int = 64
     patch: int = 2
     bottleneck: int = 384
+    refine: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,15 +110,15 @@ def _build(cls: type, data: Any, where: str) -> Any:
 
 DEBUG = Config(
     name="debug",
-    dit=DiTConfig(width=64, depth=2, heads=2, hidden=96, bottleneck=32),
+    dit=DiTConfig(width=64, depth=2, heads=2, hidden=96, bottleneck=32, refine=16),
     text=TextConfig(width=32, depth=1, heads=2, tokens=48, trigram_buckets=64, words=1024),
     video=VideoConfig(width=16, depth=1, head_width=8),
     audio=AudioConfig(width=16, depth=1),
 )
-MINI = Config(name="mini")
+MINI = Config(name="mini", dit=DiTConfig(refine=128))
 BASE = Config(
     name="base",
-    dit=DiTConfig(width=2048, depth=24, heads=16, hidden=5632, bottleneck=1024),
+    dit=DiTConfig(width=2048, depth=24, heads=16, hidden=5632, bottleneck=1024, refine=512),
     text=TextConfig(width=1024, depth=12, heads=16, tokens=256, trigram_buckets=65536, words=32768),
     video=VideoConfig(encoder="causal", width=512, depth=12, head_width=96),
     audio=AudioConfig(encoder="causal", width=768, depth=12),

@@ -7,6 +7,7 @@ The network predicts the clean latent (JiT, arXiv 2511.13720); `forward` turns t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from .config import DiTConfig
 from .layers import Bottleneck, NoiseEmbedding
 from .ops import TORCH, Ops
 from .patchify import patchify_audio, patchify_video, unpatchify_audio, unpatchify_video
+from .refiner import CellRefiner
 from .rope import audio_positions, rotation, video_positions
 
 # Below this noise level the velocity would divide a prediction error by almost nothing.
@@ -76,6 +78,11 @@ class AVTransformer(nn.Module):
         self.table_out = nn.Parameter(torch.zeros(2, 2, width, **factory))
         self.text_null = nn.Parameter(torch.zeros(text_width, **factory))
         self.layers = nn.ModuleList(Block(config, text_width, ops, **factory) for _ in range(config.depth))
+        self.refiner = (
+            CellRefiner(config.video_channels, config.refine, width, config.patch, ops, **factory)
+            if config.refine
+            else None
+        )
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Initialise for training: scaled normal weights, gates half open, output zero."""
@@ -83,13 +90,13 @@ class AVTransformer(nn.Module):
             if parameter.ndim < 2 or "table" in name or name == "modality":
                 nn.init.ones_(parameter) if "norm_" in name else nn.init.zeros_(parameter)
             else:
-                nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5, generator=generator)
+                nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5, generator=generator)
         nn.init.zeros_(self.modulation.weight)
         for block in self.layers:
             nn.init.normal_(block.table, std=0.02, generator=generator)
             with torch.no_grad():
                 block.table[[2, 5]] += 0.5
-        for layer in (self.video_out, self.audio_out):
+        for layer in (self.video_out, self.audio_out, *([self.refiner.out] if self.refiner else [])):
             nn.init.zeros_(layer.weight)
         nn.init.normal_(self.modality, std=0.5, generator=generator)
 
@@ -133,7 +140,11 @@ class AVTransformer(nn.Module):
         sequence = self._sequence(x, parts, embedded, text, coupling)
         for index, block in enumerate(self.layers):
             x = block(x, sequence) if wrap_block is None else wrap_block(index, block, x, sequence)
-        return self._outputs(x, parts, embedded, video, audio)
+        tokens = self._modulated(x, parts, embedded, video is not None)
+        return (
+            None if video is None else self._picture(next(tokens), video, sigma_video),
+            None if audio is None else unpatchify_audio(self.audio_out(next(tokens))),
+        )
 
     def _video_tokens(self, video: Tensor, sigma: Tensor) -> _Tokens:
         steps, height, width = video.shape[2:]
@@ -181,26 +192,20 @@ class AVTransformer(nn.Module):
             bias = _coupling_bias(streams[0].tokens, streams[1].tokens, text.shape[1], coupling).to(x)
         return Sequence(streams, cos.to(x), sin.to(x), text, bias)
 
-    def _outputs(
-        self, x: Tensor, parts: list[_Tokens], embedded: list[Tensor], video: Tensor | None, audio: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None]:
-        tables = self.ops.cast(self.table_out, x)
-        pieces = list(x.split([part.tokens.shape[1] for part in parts], dim=1))
-        outputs: list[Tensor | None] = [None, None]
-        for index, (latent, layer) in enumerate(((video, self.video_out), (audio, self.audio_out))):
-            if latent is None:
-                continue
-            piece, condition = pieces.pop(0), embedded[len(parts) - len(pieces) - 1]
-            shift, scale = (condition[:, :, None] + tables[index]).unbind(2)
+    def _modulated(self, x: Tensor, parts: list[_Tokens], embedded: list[Tensor], has_video: bool) -> Iterator[Tensor]:
+        """The tokens of each part, normalised, scaled and shifted, ready for its output layer."""
+        tables = self.ops.cast(self.table_out, x)[0 if has_video else 1 :]
+        pieces = x.split([part.tokens.shape[1] for part in parts], dim=1)
+        for piece, condition, table in zip(pieces, embedded, tables, strict=False):
+            shift, scale = (condition[:, :, None] + table).unbind(2)
             repeat = piece.shape[1] // condition.shape[1]
             if condition.shape[1] > 1 and repeat > 1:
                 shift, scale = (value.repeat_interleave(repeat, dim=1) for value in (shift, scale))
-            outputs[index] = layer(torch.addcmul(shift, self.norm_out(piece), scale + 1))
-        if video is not None:
-            outputs[0] = unpatchify_video(outputs[0], tuple(video.shape[2:]), self.config.patch)
-        if audio is not None:
-            outputs[1] = unpatchify_audio(outputs[1])
-        return outputs[0], outputs[1]
+            yield torch.addcmul(shift, self.norm_out(piece), scale + 1)
+
+    def _picture(self, tokens: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
+        clean = unpatchify_video(self.video_out(tokens), tuple(noisy.shape[2:]), self.config.patch)
+        return clean if self.refiner is None else self.refiner(clean, noisy, _spread(sigma, noisy), tokens)
 
 
 def _coupling_bias(video: int, audio: int, text: int, coupling: Coupling) -> Tensor:
@@ -216,10 +221,13 @@ def _coupling_bias(video: int, audio: int, text: int, coupling: Coupling) -> Ten
 def _velocity(noisy: Tensor | None, clean: Tensor | None, sigma: Tensor | None) -> Tensor | None:
     if noisy is None or clean is None:
         return None
-    if noisy.ndim == 5 and sigma.ndim == 4:
-        level = sigma[:, None]
-    elif sigma.ndim == 2:
-        level = sigma.reshape(len(sigma), 1, -1, *[1] * (noisy.ndim - 3))
-    else:
-        level = sigma.reshape(-1, *[1] * (noisy.ndim - 1))
-    return (noisy - clean) / level.clamp_min(MIN_SIGMA).to(noisy.dtype)
+    return (noisy - clean) / _spread(sigma, noisy).clamp_min(MIN_SIGMA).to(noisy.dtype)
+
+
+def _spread(sigma: Tensor, latent: Tensor) -> Tensor:
+    """Noise levels `[B]`, `[B, T]` or `[B, T, H, W]` with axes of length 1 so that they broadcast to a latent."""
+    if latent.ndim == 5 and sigma.ndim == 4:
+        return sigma[:, None]
+    if sigma.ndim == 2:
+        return sigma.reshape(len(sigma), 1, -1, *[1] * (latent.ndim - 3))
+    return sigma.reshape(-1, *[1] * (latent.ndim - 1))

@@ -132,8 +132,9 @@ class JointTask:
         if self.options.text:
             model.text.load_state_dict(load_part(Path(self.options.text), "text."))
         if self.options.init:
-            # The probe starts afresh: published weights hold none.
-            model.dit.load_state_dict(load_part(Path(self.options.init), "dit."))
+            # The probe starts afresh: published weights hold none. So may the refiner, which at first changes nothing.
+            fresh = {k: v for k, v in model.dit.state_dict().items() if k.startswith("refiner.")}
+            model.dit.load_state_dict(fresh | load_part(Path(self.options.init), "dit."))
             model.text.load_state_dict(load_part(Path(self.options.init), "text."))
         return model
 
