@@ -193,6 +193,7 @@ def detect(state: dict[str, Tensor], prefix: str) -> dict[str, Any]:
         "hidden": hidden,
         "audio_channels": state[prefix + "audio_out.weight"].shape[0],
         "bottleneck": state[prefix + "audio_in.down.weight"].shape[0],
+        "refine": state[refiner].shape[1] if (refiner := prefix + "refiner.out.weight") in state else 0,
     }
     return _unet_config(dit, len(state[prefix + "text_null"]))
 

@@ -5,7 +5,8 @@ import torch
 
 from kinetophone.pipelines.model.config import BASE, CONFIGS, DEBUG, MINI, Config
 from kinetophone.pipelines.model.dit import AVTransformer, Coupling
-from kinetophone.pipelines.model.ops import RMSNorm, attention, best_cpu_dtype, quick_norm
+from kinetophone.pipelines.model.ops import TORCH, RMSNorm, attention, best_cpu_dtype, quick_norm
+from kinetophone.pipelines.model.refiner import CellRefiner
 from kinetophone.pipelines.text.encoder import TextEncoder
 from kinetophone.pipelines.types import TextContext
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
@@ -86,6 +87,20 @@ def test_gradients_reach_every_weight(networks, inputs) -> None:
     (made[0].square().sum() + made[1].square().sum()).backward()
     missing = [n for n, p in [*dit.named_parameters(), *text.named_parameters()] if p.grad is None or not p.grad.any()]
     assert missing == []
+
+
+def test_a_new_refiner_adds_nothing_and_a_trained_one_looks_past_the_border_of_a_token(inputs) -> None:
+    noisy = inputs[0]
+    refiner = CellRefiner(64, 16, 24, 2, TORCH)
+    torch.nn.init.zeros_(refiner.out.weight)
+    torch.nn.init.zeros_(refiner.out.bias)
+    clean, tokens = noisy.roll(1, 1), torch.randn(1, 3 * 2 * 3, 24)
+    assert torch.equal(refiner(clean, noisy, SIGMA.reshape(1, 1, 1, 1, 1), tokens), clean)
+    torch.nn.init.normal_(refiner.out.weight)
+    touched = noisy.clone()
+    touched[..., 0, 0] += 1
+    moved = [refiner(clean, x, SIGMA.reshape(1, 1, 1, 1, 1), tokens)[0, :, 1] for x in (noisy, touched)]
+    assert not torch.allclose(moved[0][:, 2, 2], moved[1][:, 2, 2], atol=1e-6)
 
 
 def test_explicit_attention_equals_the_fused_kernel() -> None:
