@@ -125,7 +125,8 @@ class VideoAutoencoder(nn.Module):
         count = features.shape[1]
         base = smooth.transpose(1, 2).flatten(0, 1)
         large = F.interpolate(base, scale_factor=self.config.upscale, mode="bilinear", align_corners=False)
-        pixels = large + self.decoder.details(features.flatten(0, 1)).to(large.dtype)
+        # In place: at 1080p every copy of a frame counts.
+        pixels = large.add_(self.decoder.details(features.flatten(0, 1)))
         return pixels.unflatten(0, (-1, count)).transpose(1, 2)
 
     def _groups(self, frames: range, smooth: Tensor) -> Iterator[slice]:
