@@ -14,11 +14,11 @@ from .latent import ConcatAV, EmptyLatent, SeparateAV
 from .load import Loader
 from .sample import GuidanceNode, Sampler, Schedule
 from .save import Save
-from .screenplay import Recaption, ScreenplayEdit
+from .screenplay import Recaption, ScreenplayEdit, Storyboard
 from .text import TextEncode
 
 NODES: list[type[io.ComfyNode]] = [
-    Loader, Recaption, ScreenplayEdit, TextEncode, EmptyLatent, ConcatAV, SeparateAV, Schedule,
+    Loader, Recaption, Storyboard, ScreenplayEdit, TextEncode, EmptyLatent, ConcatAV, SeparateAV, Schedule,
     GuidanceNode, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio, Save,
 ]  # fmt: skip
 

@@ -7,6 +7,14 @@ from comfy_api.latest import io, ui
 from ..pipelines.screenplay.options import STYLES, TARGETS
 
 Screenplay = io.Custom("KINETOPHONE_SCREENPLAY")
+EXAMPLE = """0-2 a large red ball bounces on green grass under a clear blue sky
+2-4 a large red ball bounces on green grass at sunset
+4-6 a large red ball bounces on green grass at night
+"""
+FORMAT = (
+    "One shot a line: its time, what it shows, then fields behind bars, such as: "
+    '2-4.5 the ball rolls away | camera: pan left | sound@3: a bird calls | ANNA: "There it goes." | blend: 0.5'
+)
 
 
 class Recaption(io.ComfyNode):
@@ -57,6 +65,46 @@ class Recaption(io.ComfyNode):
         draft = write_built_in(brief) if reply is None else read_reply(reply, brief)
         told = draft.difference()
         return io.NodeOutput(draft.screenplay, draft.caption, told, instruction(brief), ui=ui.PreviewText(told))
+
+
+class Storyboard(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneStoryboard",
+            display_name="Storyboard",
+            category="Kinetophone/screenplay",
+            description=(
+                "Several shots in one video: one a line, its time first. The built-in model follows each shot in its "
+                "time, in one sampling run, so that what the shots share stays the same."
+            ),
+            inputs=[
+                io.String.Input("storyboard", multiline=True, default=EXAMPLE, tooltip=FORMAT),
+                io.Float.Input(
+                    "blend",
+                    default=0.0,
+                    min=0.0,
+                    max=10.0,
+                    step=0.1,
+                    tooltip="Seconds that a shot takes to come in over the one before, where its line does not say. "
+                    "0 is a cut.",
+                ),
+            ],
+            outputs=[
+                Screenplay.Output("screenplay", display_name="screenplay", tooltip="The timed shots."),
+                io.Float.Output("seconds", display_name="seconds", tooltip="Length of all shots together."),
+                io.String.Output("caption", display_name="caption", tooltip="One text with times, for a text encoder."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, storyboard: str, blend: float) -> io.NodeOutput:
+        from ..pipelines.screenplay.dialogue import summary
+        from ..pipelines.screenplay.recaption import timed_caption
+        from ..pipelines.screenplay.storyboard import parse
+
+        written = parse(storyboard, blend)
+        return io.NodeOutput(written, written.seconds, timed_caption(written), ui=ui.PreviewText(summary(written)))
 
 
 class ScreenplayEdit(io.ComfyNode):

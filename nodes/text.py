@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
+from .screenplay import Screenplay
+
 
 class TextEncode(io.ComfyNode):
     @classmethod
@@ -13,8 +15,9 @@ class TextEncode(io.ComfyNode):
             display_name="Encode Prompt",
             category="Kinetophone/text",
             description=(
-                "Turns a prompt and a negative prompt into conditioning, with any text encoder. For the built-in model "
-                "it lists the words that the model was not trained on."
+                "Turns a prompt and a negative prompt into conditioning, with any text encoder. A screenplay takes the "
+                "prompt's place: the built-in model then follows each shot in its time, other models read one text "
+                "with times. For the built-in model the node lists the words that it was not trained on."
             ),
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder that belongs to the model."),
@@ -27,6 +30,7 @@ class TextEncode(io.ComfyNode):
                 io.String.Input(
                     "negative", multiline=True, default="", tooltip="What should not be there. May stay empty."
                 ),
+                Screenplay.Input("screenplay", optional=True, tooltip="Timed shots, instead of the prompt."),
             ],
             outputs=[
                 io.Conditioning.Output("positive", display_name="positive", tooltip="The prompt."),
@@ -35,8 +39,12 @@ class TextEncode(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, clip: io.Clip.Type, prompt: str, negative: str) -> io.NodeOutput:
-        from ..pipelines.host.clip import encode_prompt, prompt_note
+    def execute(cls, clip: io.Clip.Type, prompt: str, negative: str, screenplay: object = None) -> io.NodeOutput:
+        from ..pipelines.host.clip import encode_prompt, encode_screenplay, prompt_note, screenplay_note
 
-        positive, unwanted = encode_prompt(clip, prompt), encode_prompt(clip, negative)
-        return io.NodeOutput(positive, unwanted, ui=ui.PreviewText(prompt_note(clip, prompt)))
+        if screenplay is None:
+            positive, note = encode_prompt(clip, prompt), prompt_note(clip, prompt)
+        else:
+            positive, note = encode_screenplay(clip, screenplay), screenplay_note(clip, screenplay)
+            negative = negative or screenplay.negative
+        return io.NodeOutput(positive, encode_prompt(clip, negative), ui=ui.PreviewText(note))

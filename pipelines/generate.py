@@ -17,7 +17,9 @@ from .sampling.guidance import Guidance
 from .sampling.loop import sample_euler
 from .sampling.noise import draw_noise
 from .sampling.schedule import flow_schedule
-from .types import AVLatent, TextContext, VideoShape
+from .screenplay.recaption import shot_caption
+from .text.shots import shots_in_time
+from .types import AVLatent, Shot, TextContext, VideoShape
 from .weights.load import Models
 
 OnStep = Callable[[int, int], None]
@@ -25,7 +27,10 @@ OnStep = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What to make. Sizes and length are snapped to the model's grid; `plan` says how."""
+    """What to make. Sizes and length are snapped to the model's grid; `plan` says how.
+
+    `shots` take the place of the prompt where there are any, each for its time.
+    """
 
     prompt: str
     width: int
@@ -36,6 +41,7 @@ class Request:
     steps: int = 20
     shift: float = 1.5
     guidance: Guidance = field(default_factory=Guidance)
+    shots: tuple[Shot, ...] = ()
 
     def plan(self, config: Config) -> Plan:
         """The shape that the grid gives, and what it changed."""
@@ -53,9 +59,8 @@ def generate(request: Request, models: Models, on_step: OnStep | None = None) ->
 
 def sample(request: Request, models: Models, shape: VideoShape, on_step: OnStep | None = None) -> AVLatent:
     """Latents of picture and sound."""
-    denoiser = guided_denoiser(
-        models.dit, encode_text(models, request.prompt), encode_text(models, request.negative), request.guidance
-    )
+    wanted = encode_shots(models, request.shots) if request.shots else encode_text(models, request.prompt)
+    denoiser = guided_denoiser(models.dit, wanted, encode_text(models, request.negative), request.guidance)
     device = models.dit.modality.device
     noise = draw_noise(empty_latent(models.config, shape), request.seed).to(device)
 
@@ -69,6 +74,11 @@ def sample(request: Request, models: Models, shape: VideoShape, on_step: OnStep 
 def encode_text(models: Models, prompt: str) -> TextContext:
     """The context of one prompt."""
     return models.text(models.tokenizer.encode([prompt]).to(models.text.words.weight.device))
+
+
+def encode_shots(models: Models, shots: tuple[Shot, ...]) -> TextContext:
+    """The context of a screenplay, each caption in its time."""
+    return shots_in_time([encode_text(models, shot_caption(shot)) for shot in shots], shots)
 
 
 def empty_latent(config: Config, shape: VideoShape, batch: int = 1) -> AVLatent:

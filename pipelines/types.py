@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -68,21 +69,54 @@ class AVLatent:
 
 @dataclass(frozen=True)
 class TextContext:
-    """An encoded prompt: `tokens [B, L, D]` and `mask [B, L]`, True where a token is real."""
+    """An encoded prompt: `tokens [B, L, D]` and `mask [B, L]`, True where a token is real.
+
+    `spans [B, L, 4]` say when each token holds, padding too: start, end, and seconds to come in and to go out. Without
+    them all tokens hold all the time.
+    """
 
     tokens: Tensor
     mask: Tensor
+    spans: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.tokens.ndim != 3 or self.mask.shape != self.tokens.shape[:2]:
+        shape = self.tokens.shape[:2]
+        if self.tokens.ndim != 3 or self.mask.shape != shape:
             raise ValueError(
                 f"Text tokens are [B, L, D] with a mask [B, L]; got {list(self.tokens.shape)}, {list(self.mask.shape)}."
             )
+        if self.spans is not None and self.spans.shape != (*shape, 4):
+            raise ValueError(f"Spans of {list(shape)} text tokens are [B, L, 4]; got {list(self.spans.shape)}.")
 
     @classmethod
     def concatenate(cls, *contexts: TextContext) -> TextContext:
-        """Join contexts along the batch."""
-        return cls(torch.cat([c.tokens for c in contexts]), torch.cat([c.mask for c in contexts]))
+        """Join contexts along the batch; what a shorter one lacks never holds."""
+        length = max(context.tokens.shape[1] for context in contexts)
+        if all(context.spans is None and context.tokens.shape[1] == length for context in contexts):
+            return cls(torch.cat([c.tokens for c in contexts]), torch.cat([c.mask for c in contexts]))
+        longer = [context._lengthened(length) for context in contexts]
+        return cls(*(torch.cat(parts) for parts in zip(*longer, strict=True)))
+
+    def during(self, start: float, end: float, rise: float = 0.0, fall: float = 0.0) -> TextContext:
+        """The same text, holding from `start` to `end` seconds; it comes in over `rise` and goes out over `fall`."""
+        span = torch.tensor([start, end, rise, fall], device=self.tokens.device)
+        return TextContext(self.tokens, self.mask, span.expand(*self.tokens.shape[:2], 4))
+
+    @classmethod
+    def in_turn(cls, *contexts: TextContext) -> TextContext:
+        """Join contexts along the tokens, each with its spans."""
+        parts = [context._lengthened(context.tokens.shape[1]) for context in contexts]
+        return cls(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
+
+    def _lengthened(self, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens, mask and spans, filled up to `length`."""
+        missing = length - self.tokens.shape[1]
+        always = TextContext.during(self, -math.inf, math.inf) if self.spans is None else self
+        return (
+            F.pad(self.tokens, (0, 0, 0, missing)),
+            F.pad(self.mask, (0, missing)),
+            F.pad(always.spans, (0, 0, 0, missing), value=-math.inf),
+        )
 
 
 # Times are written with this precision, in seconds: a shot may be that far from where the one before it ends.

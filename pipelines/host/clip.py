@@ -13,9 +13,13 @@ from torch import Tensor, nn
 
 from ..model.config import TextConfig
 from ..model.ops import TORCH
+from ..screenplay.recaption import shot_caption, timed_caption
 from ..text.encoder import TextEncoder
+from ..text.shots import shots_in_time
 from ..text.tokenizer import Tokenizer, split, vocabulary_note
+from ..types import Screenplay, TextContext
 from ..weights.checkpoint import Checkpoint
+from .model import SPANS
 from .ops import host_ops
 
 KEY = "kinetophone"
@@ -114,7 +118,28 @@ def encode_prompt(clip: Any, text: str) -> Any:
     return clip.encode_from_tokens_scheduled(clip.tokenize(text))
 
 
+def encode_screenplay(clip: Any, screenplay: Screenplay) -> Any:
+    """The host's CONDITIONING of a screenplay: timed text for our encoder, prose with times for every other."""
+    if len(screenplay.shots) == 1 or not isinstance(getattr(clip, "tokenizer", None), HostTokenizer):
+        return encode_prompt(clip, timed_caption(screenplay))
+    rows = [encode_prompt(clip, shot_caption(shot))[0] for shot in screenplay.shots]
+    contexts = [TextContext(tokens, tokens.ne(0).any(-1)) for tokens, _ in rows]
+    timed = shots_in_time(contexts, screenplay.shots)
+    return [[timed.tokens, {**rows[0][1], SPANS: timed.spans}]]
+
+
 def prompt_note(clip: Any, text: str) -> str:
     """What the user should know about a prompt before sampling; nothing for other text encoders than ours."""
     host = getattr(clip, "tokenizer", None)
     return vocabulary_note(host.tokenizer, text) if isinstance(host, HostTokenizer) else ""
+
+
+def screenplay_note(clip: Any, screenplay: Screenplay) -> str:
+    """How a screenplay is read, and what the model does not know of each shot."""
+    if len(screenplay.shots) == 1:
+        return prompt_note(clip, timed_caption(screenplay))
+    if not isinstance(getattr(clip, "tokenizer", None), HostTokenizer):
+        return "Written as one text with times: this model takes no timed conditioning."
+    return "\n".join(
+        f"{shot.start:g} to {shot.end:g} s: {prompt_note(clip, shot_caption(shot))}" for shot in screenplay.shots
+    )

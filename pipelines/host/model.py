@@ -22,6 +22,9 @@ from .ops import HostAttention, host_ops
 
 IMAGE_MODEL = "kinetophone"
 MULTIPLIER = 1000
+# Where a conditioning keeps the spans of its text tokens, in seconds.
+SPANS = "kinetophone_spans"
+FOREVER = 10**9
 HEAD_WIDTHS = {64: 32}
 DEFAULT_HEAD_WIDTH = 128
 
@@ -93,7 +96,7 @@ class HostTransformer(AVTransformer):
         masks = kwargs.get("masks") or {}
         levels = [_levels(sigma, stream, masks.get(name)) for name, stream in (("video", video), ("audio", audio))]
         # Padding of the text is exactly zero, so that nodes which join or blank conditionings need no mask of ours.
-        tokens = TextContext(context, context.ne(0).any(-1))
+        tokens = TextContext(context, context.ne(0).any(-1), _spans(kwargs.get("spans"), context))
         self.attend.options = options
         try:
             made = super().forward(video, audio, *levels, tokens, _coupling(options), _wrapper(options))
@@ -117,6 +120,9 @@ class KinetophoneModel(comfy.model_base.BaseModel):
         if (context := kwargs.get("cross_attn")) is not None:
             # Joint attention sees every token: the host's repetition to a common length would change the result.
             out["c_crossattn"] = comfy.conds.CONDRegular(context)
+        if (spans := kwargs.get(SPANS)) is not None:
+            # Whole milliseconds: the host rounds every other number to the type that it computes in.
+            out["spans"] = comfy.conds.CONDRegular(spans.mul(1000).clamp(-FOREVER, FOREVER).round().int())
         shapes = kwargs.get("latent_shapes") or [kwargs["noise"].shape]
         if len(shapes) > 1:
             out["latent_shapes"] = comfy.conds.CONDConstant(shapes)
@@ -200,6 +206,15 @@ def detect(state: dict[str, Tensor], prefix: str) -> dict[str, Any]:
 
 def _unet_config(dit: dict[str, Any], text_width: int) -> dict[str, Any]:
     return {"image_model": IMAGE_MODEL, "dit": dit, "text_width": text_width}
+
+
+def _spans(milliseconds: Tensor | None, context: Tensor) -> Tensor | None:
+    """Spans of all tokens in seconds; tokens that another node appended hold all the time."""
+    if milliseconds is None:
+        return None
+    always = milliseconds.new_tensor([-FOREVER, FOREVER, 0, 0])
+    added = always.expand(len(context), context.shape[1] - milliseconds.shape[1], 4)
+    return torch.cat((milliseconds, added), dim=1).float() / 1000
 
 
 def _levels(sigma: Tensor, stream: Tensor | None, mask: Tensor | None) -> Tensor | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..clock import Grid
@@ -23,6 +24,7 @@ from .ops import TORCH, Ops
 from .patchify import patchify_audio, patchify_video, unpatchify_audio, unpatchify_video
 from .refiner import CellRefiner
 from .rope import audio_positions, rotation, video_positions
+from .spans import pool_text, span_weights
 
 # Below this noise level the velocity would divide a prediction error by almost nothing.
 MIN_SIGMA = 0.02
@@ -42,11 +44,17 @@ class Coupling:
 
 @dataclass(frozen=True)
 class _Tokens:
-    """One modality on its way in: `tokens [B, L, width]`, noise levels `[B, n]`, positions `[L, 3]`."""
+    """One modality on its way in: `tokens [B, L, width]` of `steps` moments, levels `[B, n]`, positions `[L, 3]`."""
 
     tokens: Tensor
     sigma: Tensor
     positions: Tensor
+    steps: int
+
+    @property
+    def seconds(self) -> Tensor:
+        """The moment of each step `[steps]`."""
+        return self.positions[:: len(self.positions) // self.steps, 0]
 
 
 class AVTransformer(nn.Module):
@@ -135,9 +143,9 @@ class AVTransformer(nn.Module):
         if audio is not None:
             parts.append(self._audio_tokens(audio, sigma_audio))
         text = self._text_tokens(context)
-        embedded = self._condition(parts, text, video is not None)
+        embedded = self._condition(parts, text, context.spans, video is not None)
         x = torch.cat([part.tokens for part in parts], dim=1)
-        sequence = self._sequence(x, parts, embedded, text, coupling)
+        sequence = self._sequence(x, parts, embedded, text, self._bias(x, parts, text, context.spans, coupling))
         for index, block in enumerate(self.layers):
             x = block(x, sequence) if wrap_block is None else wrap_block(index, block, x, sequence)
         tokens = self._modulated(x, parts, embedded, video is not None)
@@ -155,28 +163,33 @@ class AVTransformer(nn.Module):
             # A token is as noisy as its noisiest cell: a partly kept patch is still being generated.
             pooled = sigma.unflatten(3, (width // patch, patch)).unflatten(2, (height // patch, patch)).amax((3, 5))
             sigma = pooled.flatten(1)
-        return _Tokens(tokens, sigma.reshape(len(video), -1), positions)
+        return _Tokens(tokens, sigma.reshape(len(video), -1), positions, steps)
 
     def _audio_tokens(self, audio: Tensor, sigma: Tensor) -> _Tokens:
-        positions = audio_positions(self.grid, audio.shape[-1], audio.device)
-        return _Tokens(self.audio_in(patchify_audio(audio)), sigma.reshape(len(audio), -1), positions)
+        steps = audio.shape[-1]
+        positions = audio_positions(self.grid, steps, audio.device)
+        return _Tokens(self.audio_in(patchify_audio(audio)), sigma.reshape(len(audio), -1), positions, steps)
 
     def _text_tokens(self, context: TextContext) -> Tensor:
         null = self.ops.cast(self.text_null, context.tokens)
         return torch.where(context.mask[..., None], context.tokens, null)
 
-    def _condition(self, parts: list[_Tokens], text: Tensor, has_video: bool) -> list[Tensor]:
+    def _condition(self, parts: list[_Tokens], text: Tensor, spans: Tensor | None, has_video: bool) -> list[Tensor]:
         """Embedded noise level, text and modality of each part, `[B, n, width]`."""
-        pooled = self.text_pool(text.mean(1))[:, None]
-        modality = self.ops.cast(self.modality, text)
-        first = 0 if has_video else 1
+        modality = self.ops.cast(self.modality, text)[0 if has_video else 1 :]
         return [
-            nn.functional.silu(self.noise(part.sigma, text.dtype) + pooled + modality[first + i])
-            for i, part in enumerate(parts)
+            F.silu(_aligned(self.noise(part.sigma, text.dtype), self._pooled(part, text, spans)) + kind)
+            for part, kind in zip(parts, modality, strict=False)
         ]
 
+    def _pooled(self, part: _Tokens, text: Tensor, spans: Tensor | None) -> Tensor:
+        """The text as one vector: `[B, 1, width]`, or `[B, steps, width]` where it changes with time."""
+        if spans is None:
+            return self.text_pool(text.mean(1))[:, None]
+        return self.text_pool(pool_text(text, span_weights(spans, part.seconds).to(text)))
+
     def _sequence(
-        self, x: Tensor, parts: list[_Tokens], embedded: list[Tensor], text: Tensor, coupling: Coupling
+        self, x: Tensor, parts: list[_Tokens], embedded: list[Tensor], text: Tensor, bias: Tensor | None
     ) -> Sequence:
         streams = tuple(
             Stream(
@@ -187,10 +200,20 @@ class AVTransformer(nn.Module):
             for part, condition in zip(parts, embedded, strict=True)
         )
         cos, sin = rotation(torch.cat([part.positions for part in parts]), self.config.width // self.config.heads)
+        return Sequence(streams, cos.to(x), sin.to(x), text, bias)
+
+    def _bias(
+        self, x: Tensor, parts: list[_Tokens], text: Tensor, spans: Tensor | None, coupling: Coupling
+    ) -> Tensor | None:
+        """Score offsets, text keys first: who may see whom, and which text counts when; None = everything."""
         bias = None
         if len(parts) == 2 and not coupling.full:
-            bias = _coupling_bias(streams[0].tokens, streams[1].tokens, text.shape[1], coupling).to(x)
-        return Sequence(streams, cos.to(x), sin.to(x), text, bias)
+            bias = _coupling_bias(parts[0].tokens.shape[1], parts[1].tokens.shape[1], text.shape[1], coupling).to(x)
+        if spans is None:
+            return bias
+        seconds = torch.cat([part.positions[:, 0] for part in parts])
+        holds = F.pad(span_weights(spans, seconds).log(), (0, x.shape[1]))[:, None].to(x)
+        return holds if bias is None else holds + bias
 
     def _modulated(self, x: Tensor, parts: list[_Tokens], embedded: list[Tensor], has_video: bool) -> Iterator[Tensor]:
         """The tokens of each part, normalised, scaled and shifted, ready for its output layer."""
@@ -206,6 +229,13 @@ class AVTransformer(nn.Module):
     def _picture(self, tokens: Tensor, noisy: Tensor, sigma: Tensor) -> Tensor:
         clean = unpatchify_video(self.video_out(tokens), tuple(noisy.shape[2:]), self.config.patch)
         return clean if self.refiner is None else self.refiner(clean, noisy, _spread(sigma, noisy), tokens)
+
+
+def _aligned(level: Tensor, text: Tensor) -> Tensor:
+    """Sum of rows `[B, n, width]` for noise and text, each one row, one a step, or one a token."""
+    rows = max(level.shape[1], text.shape[1])
+    level, text = (x if x.shape[1] == 1 else x.repeat_interleave(rows // x.shape[1], dim=1) for x in (level, text))
+    return level + text
 
 
 def _coupling_bias(video: int, audio: int, text: int, coupling: Coupling) -> Tensor:

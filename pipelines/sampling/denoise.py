@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ def _predict(
 ) -> AVLatent:
     """Clean prediction in float32, whatever the model computes in."""
     dtype = next(model.parameters()).dtype
-    context = TextContext(context.tokens.to(dtype), context.mask)
+    context = replace(context, tokens=context.tokens.to(dtype))
     levels = [_level(stream, sigma, keep) for stream, keep in _pairs(x, mask)]
     noisy = [None if s is None else s.to(dtype) for s in (x.video, x.audio)]
     velocity = model(*noisy, *levels, context, coupling)

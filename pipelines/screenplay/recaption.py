@@ -106,11 +106,12 @@ def read_reply(reply: str, brief: Brief, model: str = "") -> Draft:
 def timed_caption(screenplay: Screenplay) -> str:
     """One text for models that read timed prose; a single shot is its caption alone."""
     if len(screenplay.shots) == 1:
-        return _with_details(screenplay.shots[0])
-    return "\n".join(f"{shot.start:g}-{shot.end:g} s: {_with_details(shot)}" for shot in screenplay.shots)
+        return shot_caption(screenplay.shots[0])
+    return "\n".join(f"{shot.start:g}-{shot.end:g} s: {shot_caption(shot)}" for shot in screenplay.shots)
 
 
-def _with_details(shot: Shot) -> str:
+def shot_caption(shot: Shot) -> str:
+    """One text of everything that the shot says."""
     parts = [shot.caption.rstrip()]
     parts += [f"Camera: {shot.camera}."] if shot.camera else []
     parts += [f"Sound: {cue.sound}." for cue in shot.cues]

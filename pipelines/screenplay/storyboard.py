@@ -26,8 +26,11 @@ _FIELD = re.compile(r"\s*(?P<key>[^:@|\"]+?)\s*(?:@\s*(?P<at>[\d:.]+)\s*s?\s*)?:
 _HEADER = re.compile(rf"\s*(?P<key>{'|'.join(HEADERS)})\s*:\s*(?P<value>.*)", re.IGNORECASE)
 
 
-def parse(text: str) -> Screenplay:
-    """Read a storyboard. Raises ValueError with line and column, both from 1, and what was expected there."""
+def parse(text: str, blend: float = 0.0) -> Screenplay:
+    """Read a storyboard; `blend` is for shots after the first that name none, as far as their length allows.
+
+    Raises ValueError with line and column, both from 1, and what was expected there.
+    """
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"The storyboard has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
     headers: dict[str, str] = {}
@@ -40,7 +43,7 @@ def parse(text: str) -> Screenplay:
         if header and not shots:
             headers[header["key"].lower()] = header["value"].strip()
         else:
-            shots.append(_shot(content, number))
+            shots.append(_shot(content, number, blend if shots else 0.0))
     if not shots:
         raise ValueError(
             "Line 1, column 1: the storyboard has no shot. Write one a line, such as: 0-2 a red ball bounces"
@@ -64,7 +67,7 @@ def format_storyboard(screenplay: Screenplay) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _shot(content: str, number: int) -> Shot:
+def _shot(content: str, number: int, blend: float) -> Shot:
     indent = len(content) - len(content.lstrip())
     span = _SPAN.match(content, indent)
     if not span:
@@ -79,7 +82,7 @@ def _shot(content: str, number: int) -> Shot:
     column, caption = pieces[0]
     if not caption.strip():
         raise _error(number, column, "say what the shot shows, after its time")
-    shot = Shot(start, end - start, caption.strip())
+    shot = Shot(start, end - start, caption.strip(), blend=min(blend, end - start))
     for column, piece in pieces[1:]:
         shot = _with_field(shot, piece, number, column)
     return shot

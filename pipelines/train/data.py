@@ -22,6 +22,7 @@ from .. import world
 from ..clock import Grid
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
+from .cuts import under_another_sky
 from .task import seed_of
 
 log = logging.getLogger(__name__)
@@ -78,26 +79,28 @@ class ClipPool:
     def __init__(self, folder: Path, codec: Codec, *, seed: int = 0, clips: int = 64, fast: bool = False) -> None:
         self.folder, self.codec, self.seed, self.clips, self.fast = folder, codec, seed, clips, fast
 
-    def path(self, bucket: Bucket, index: int) -> Path:
-        return self.folder / f"{bucket.name}-{self.seed}-{index:05d}.safetensors"
+    def path(self, bucket: Bucket, index: int, twin: bool = False) -> Path:
+        return self.folder / f"{bucket.name}-{self.seed}-{index:05d}{'-twin' if twin else ''}.safetensors"
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - one pool a process, and the shards are small
-    def shard(self, bucket: Bucket, index: int) -> Shard:
-        """A shard from disk, or rendered now and kept."""
-        path = self.path(bucket, index)
+    def shard(self, bucket: Bucket, index: int, twin: bool = False) -> Shard:
+        """A shard from disk, or rendered now and kept; its twin shows the same scenes under other skies."""
+        path = self.path(bucket, index, twin)
         if not path.is_file():
             log.info("rendering %s", path.name)
-            self._write(path, *self._render(bucket, index))
+            self._write(path, *self._render(bucket, index, twin))
         with safe_open(path, framework="pt") as file:
             captions = json.loads(file.metadata()["captions"])
             return Shard(file.get_tensor("video"), file.get_tensor("audio"), captions, *self._classes(bucket, index))
 
     @torch.no_grad()
-    def _render(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, list[list[str]]]:
+    def _render(self, bucket: Bucket, index: int, twin: bool) -> tuple[Tensor, Tensor, list[list[str]]]:
         """Render and encode the clips of one shard."""
         videos, audios, captions = [], [], []
         for count, seed in self._groups(bucket, index):
-            base, wave, texts = render_clips(self.codec.grid, bucket, count, seed, self.fast)
+            scenes = clip_scenes(self.codec.grid, bucket, count, seed)
+            scenes = under_another_sky(scenes) if twin else scenes
+            base, wave, texts = render_clips(self.codec.grid, bucket, scenes, seed, self.fast)
             videos.append(self.codec.video.encode_base(base * 2 - 1).half())
             audios.append(self.codec.audio.encode(wave).half())
             captions += texts
@@ -132,11 +135,10 @@ class ClipPool:
 
 
 def render_clips(
-    grid: Grid, bucket: Bucket, count: int, seed: int, fast: bool = False
+    grid: Grid, bucket: Bucket, scenes: world.Scenes, seed: int, fast: bool = False
 ) -> tuple[Tensor, Tensor, list[list[str]]]:
-    """Base video `[N, 3, F, H, W]` in 0..1, sound `[N, 1, S]` and the captions of `count` scenes."""
+    """Base video `[N, 3, F, H, W]` in 0..1, sound `[N, 1, S]` and the captions of scenes of a bucket's shape."""
     frames = grid.frames(bucket.steps)
-    scenes = clip_scenes(grid, bucket, count, seed)
     motion = world.simulate(scenes)
     times = base_times(grid, bucket.steps)
     size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)

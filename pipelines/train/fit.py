@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from einops import rearrange
 from safetensors.torch import save_file
+from torch import Tensor
 
 from ..model.config import Config
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
-from .data import Bucket, render_clips
+from .data import Bucket, clip_scenes, render_clips
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def fit_codec(config: Config, path: Path) -> None:
     pixels, mels = [], []
     for index in range(BATCHES):
         for number, name in enumerate(FIT_BUCKETS):
-            base, wave, _ = render_clips(config.grid, Bucket.parse(name), 6, SEED + 10 * index + number)
+            base, wave = _clips(config, name, 6, SEED + 10 * index + number)
             pixels.append(_video_blocks(base * 2 - 1, config))
             mels.append(rearrange(audio.mel(wave), "b m (t i) -> (b t) (i m)", i=config.grid.hops_per_latent))
     video.codec.fit(torch.cat(pixels))
@@ -51,7 +52,7 @@ def _video_blocks(base: torch.Tensor, config: Config) -> torch.Tensor:
 
 
 def _report(config: Config, video: VideoAutoencoder, audio: AudioAutoencoder) -> None:
-    base, wave, _ = render_clips(config.grid, Bucket.parse(FIT_BUCKETS[0]), 16, SEED - 1)
+    base, wave = _clips(config, FIT_BUCKETS[0], 16, SEED - 1)
     latent = video.encode_base(base * 2 - 1)
     again = (video.decode_base(latent) / 2 + 0.5).clamp(0, 1)
     psnr = -10 * (again - base).square().mean((1, 2, 3, 4)).log10()
@@ -59,3 +60,9 @@ def _report(config: Config, video: VideoAutoencoder, audio: AudioAutoencoder) ->
     error = (audio.decode_mel(sound) - audio.mel(wave)).square().mean().sqrt() * 8.686
     log.info("video: %.2f dB mean, %.2f dB worst, latent deviation %.3f", psnr.mean(), psnr.min(), latent.std())
     log.info("audio: %.2f dB log-mel error, latent deviation %.3f", error, sound.std())
+
+
+def _clips(config: Config, name: str, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Base video and sound of `count` scenes of a bucket."""
+    bucket = Bucket.parse(name)
+    return render_clips(config.grid, bucket, clip_scenes(config.grid, bucket, count, seed), seed)[:2]

@@ -24,11 +24,12 @@ from ..sampling.noise import draw_noise
 from ..sampling.schedule import flow_schedule
 from ..text.encoder import TextEncoder
 from ..text.tokenizer import Tokenizer
-from ..types import AVLatent
+from ..types import AVLatent, TextContext
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
 from .checkpoint import load_part
 from .config import RunConfig
+from .cuts import draw_spans, spliced
 from .data import Bucket, ClipPool, Codec
 from .levels import AVLevels, draw_levels
 from .sheet import contact_sheet
@@ -44,13 +45,19 @@ SHEET_PROMPTS = (
 )
 # Weighting of the velocity loss is 1 / sigma^2; below this level it would drown everything else.
 WEIGHT_FLOOR = 0.2
+# Shorter clips leave too little of either shot.
+CUT_STEPS = 7
 # Colours and shapes that a cell can show, and nothing.
 PROBE_CLASSES = tuple(len(world.LABEL_NAMES[name]) + 1 for name in ("colour", "shape"))
 
 
 @dataclass(frozen=True)
 class JointOptions:
-    """What a joint run reads from its configuration; `buckets` maps sizes such as `7x8x14` to their share of steps."""
+    """What a joint run reads from its configuration.
+
+    `buckets` maps sizes such as `7x8x14` to their share of steps; `cuts` is the share of steps with clips in two shots,
+    from the first `twins` shards, of buckets of at least `CUT_STEPS` steps.
+    """
 
     codec: str
     buckets: dict[str, float]
@@ -65,6 +72,8 @@ class JointOptions:
     drop_caption: float = 0.1
     free_levels: float = 0.2
     given: float = 0.25
+    cuts: float = 0.0
+    twins: int = 4
     audio_weight: float = 0.35
     probe_weight: float = 0.2
     sheet_bucket: str = "7x8x14"
@@ -93,8 +102,13 @@ class JointModel(nn.Module):
         nn.init.zeros_(self.probe.weight)
         nn.init.zeros_(self.probe.bias)
 
-    def forward(self, ids: Tensor, noisy: AVLatent, sigma: AVLevels) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean video, clean audio, and the probe's scores `[B, classes, T, H, W]`."""
+    def forward(
+        self, ids: Tensor, noisy: AVLatent, sigma: AVLevels, spans: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean video, clean audio, and the probe's scores `[B, classes, T, H, W]`.
+
+        Rows are `[B, L, R]`, or `[B, S, L, R]` for S shots with `spans [B, S, 4]`.
+        """
         half_way = self.dit.config.depth // 2 - 1
         seen: list[Tensor] = []
 
@@ -105,10 +119,18 @@ class JointModel(nn.Module):
             return x
 
         video, audio = self.dit.predict(
-            noisy.video, noisy.audio, sigma.video, sigma.audio, self.text(ids), wrap_block=wrap
+            noisy.video, noisy.audio, sigma.video, sigma.audio, self._context(ids, spans), wrap_block=wrap
         )
         size = tuple(noisy.video.shape[2:])
         return video, audio, unpatchify_video(self.probe(seen[0]), size, self.dit.config.patch)
+
+    def _context(self, ids: Tensor, spans: Tensor | None) -> TextContext:
+        if spans is None:
+            return self.text(ids)
+        shots = self.text(ids.flatten(0, 1))
+        held = spans[:, :, None].expand(*ids.shape[:3], 4)
+        tokens, mask = (part.unflatten(0, ids.shape[:2]).flatten(1, 2) for part in (shots.tokens, shots.mask))
+        return TextContext(tokens, mask, held.flatten(1, 2))
 
 
 class JointTask:
@@ -139,27 +161,42 @@ class JointTask:
         return model
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
-        # The bucket is drawn from the step alone: all ranks must see the same shapes.
-        bucket = random.Random(seed_of(self.run.seed, step)).choices(
-            self.buckets, weights=list(self.options.buckets.values())
-        )[0]
+        # Bucket and kind are drawn from the step alone: all ranks must see the same shapes.
+        common = random.Random(seed_of(self.run.seed, step))
+        bucket = common.choices(self.buckets, weights=list(self.options.buckets.values()))[0]
+        cut = bucket.steps >= CUT_STEPS and common.random() < self.options.cuts
         draw = random.Random(seed_of(self.run.seed, step, rank, ranks))
-        videos, audios, texts, classes = [], [], [], []
         # The pool opens up as training goes on, so that a run may start before all of it is rendered.
         o = self.options
         ready = min(o.shards, o.first_shards + step // o.steps_per_shard)
-        for _ in range(o.batch):
-            shard = self.pool.shard(bucket, draw.randrange(ready))
-            index = draw.randrange(len(shard.captions))
-            videos.append(shard.video[index])
-            audios.append(shard.audio[index])
-            classes.append(torch.stack((shard.colour[index], shard.shape[index])))
-            texts.append("" if draw.random() < self.options.drop_caption else draw.choice(shard.captions[index]))
+        make = self._cut_sample if cut else self._sample
+        samples = [make(bucket, draw, min(ready, o.twins) if cut else ready) for _ in range(o.batch)]
+        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+    def _sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
+        shard = self.pool.shard(bucket, draw.randrange(ready))
+        index = draw.randrange(len(shard.captions))
+        text = "" if draw.random() < self.options.drop_caption else draw.choice(shard.captions[index])
         return {
-            "video": torch.stack(videos).float(),
-            "audio": torch.stack(audios).float(),
+            "video": shard.video[index].float(),
+            "audio": shard.audio[index].float(),
+            "ids": self.tokenizer.encode([text])[0],
+            "classes": torch.stack((shard.colour[index], shard.shape[index])),
+        }
+
+    def _cut_sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
+        grid, number = self.config.grid, draw.randrange(ready)
+        one, other = (self.pool.shard(bucket, number, twin) for twin in draw.sample((False, True), 2))
+        index = draw.randrange(len(one.captions))
+        spans = draw_spans(draw, grid.frames(bucket.steps) / float(grid.fps))
+        dropped = draw.random() < self.options.drop_caption
+        texts = ["" if dropped else draw.choice(shard.captions[index]) for shard in (one, other)]
+        return {
+            "video": spliced(one.video[index].float(), other.video[index].float(), spans, grid),
+            "audio": spliced(one.audio[index].float(), other.audio[index].float(), spans, grid),
             "ids": self.tokenizer.encode(texts),
-            "classes": torch.stack(classes),
+            "classes": torch.stack((one.colour[index], one.shape[index])),
+            "spans": spans,
         }
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
@@ -167,7 +204,7 @@ class JointTask:
         levels = draw_levels(clean, generator, free=self.options.free_levels, given=self.options.given)
         noisy = AVLatent(_noised(clean.video, levels.video, generator), _noised(clean.audio, levels.audio, generator))
         dtype = torch.bfloat16 if self.lowers(forward) else torch.float32
-        video, audio, scores = forward(batch["ids"], noisy.to(dtype), levels)
+        video, audio, scores = forward(batch["ids"], noisy.to(dtype), levels, batch.get("spans"))
         video_loss = _weighted_error(video, clean.video, levels.video)
         audio_loss = _weighted_error(audio, clean.audio, levels.audio)
         probe_loss = _probe_error(scores.float(), batch["classes"].long())

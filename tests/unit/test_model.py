@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +10,7 @@ from kinetophone.pipelines.model.config import BASE, CONFIGS, DEBUG, MINI, Confi
 from kinetophone.pipelines.model.dit import AVTransformer, Coupling
 from kinetophone.pipelines.model.ops import TORCH, RMSNorm, attention, best_cpu_dtype, quick_norm
 from kinetophone.pipelines.model.refiner import CellRefiner
+from kinetophone.pipelines.model.spans import pool_text, span_weights
 from kinetophone.pipelines.text.encoder import TextEncoder
 from kinetophone.pipelines.types import TextContext
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
@@ -54,6 +58,34 @@ def test_the_prompt_matters_and_padding_does_not(networks, inputs) -> None:
     noise = torch.where(text.mask[..., None], text.tokens, torch.randn_like(text.tokens))
     assert torch.allclose(first, dit(video, audio, SIGMA, SIGMA, TextContext(noise, text.mask))[0])
     assert not torch.allclose(first, dit(video, audio, SIGMA, SIGMA, TextContext(-text.tokens, text.mask))[0])
+
+
+def test_a_text_that_follows_itself_in_time_is_that_text(networks, inputs) -> None:
+    video, audio, text = inputs
+    dit = networks["dit"]
+    plain = dit(video, audio, SIGMA, SIGMA, text)
+    turns = [text.during(-math.inf, 0.5, 0, 0.2), text.during(0.5, math.inf, 0.2)]
+    for spans in (text.during(-math.inf, math.inf), TextContext.in_turn(*turns)):
+        timed = dit(video, audio, SIGMA, SIGMA, spans)
+        assert all(torch.allclose(one, other, atol=1e-4) for one, other in zip(plain, timed, strict=True))
+    both = TextContext.concatenate(text, TextContext.in_turn(*turns))
+    levels = SIGMA.expand(2)
+    batched = dit(video.expand(2, -1, -1, -1, -1), audio.expand(2, -1, -1), levels, levels, both)
+    assert torch.allclose(batched[0], plain[0].expand_as(batched[0]), atol=1e-4)
+
+
+def test_what_holds_later_is_heard_by_later_steps_alone(networks, inputs) -> None:
+    text = inputs[2]
+    other = replace(text, tokens=-text.tokens)
+    turns = TextContext.in_turn(text.during(-math.inf, 0.5), other.during(0.5, math.inf))
+    weights = span_weights(turns.spans, torch.tensor([0.0, 0.49, 0.5, 9.0]))
+    assert weights[0, :, 0].tolist() == [1, 1, 0, 0] and weights[0, :, -1].tolist() == [0, 0, 1, 1]
+    pooled = pool_text(turns.tokens, weights)
+    assert torch.allclose(pooled[0, 0], text.tokens[0].mean(0), atol=1e-5)
+    assert torch.allclose(pooled[0, 3], other.tokens[0].mean(0), atol=1e-5)
+    video, dit = inputs[0], networks["dit"]
+    moved = (dit(video, None, SIGMA, None, turns)[0] - dit(video, None, SIGMA, None, text)[0]).abs().mean((0, 1, 3, 4))
+    assert float(moved[-1]) > float(moved[0])
 
 
 def test_levels_per_step_and_per_cell_agree_with_one_level(networks, inputs) -> None:

@@ -123,6 +123,25 @@ def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) ->
     assert main(["export", str(out), "--model", "debug"]) == 2
 
 
+def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) -> None:
+    options = {"options.cuts": 1.0, "options.twins": 1, "options.buckets": "{7x2x2: 1.0}", "options.drop_caption": 0}
+    task = make_task(read_config("cpu", arguments(folder, "cuts", **options)))
+    batch = task.batch(0, 0, 1)
+    assert batch["ids"].shape[:2] == (4, 2) and batch["spans"].shape == (4, 2, 4)
+    assert not torch.equal(batch["ids"][:, 0], batch["ids"][:, 1])
+    bucket = task.buckets[0]
+    shards = [task.pool.shard(bucket, 0, twin) for twin in (False, True)]
+    known = torch.cat([shard.video for shard in shards]).float()
+    shows = [
+        [int((known[:, :, k] - clip[:, k]).abs().flatten(1).sum(1).argmin()) for k in (0, -1)]
+        for clip in batch["video"]
+    ]
+    clips = len(shards[0].video)
+    assert all(first != last and first % clips == last % clips for first, last in shows)
+    assert torch.equal(shards[0].shape, shards[1].shape) and torch.equal(shards[0].colour, shards[1].colour)
+    assert run(folder, "cuts", **options)["ema.dit.video_out.weight"].isfinite().all()
+
+
 def test_a_run_starts_from_published_weights(folder: Path) -> None:
     published = write_checkpoint(folder / "published.safetensors", DEBUG)
     first = make_task(read_config("cpu", arguments(folder, "again", **{"options.init": published}))).model()

@@ -1,0 +1,42 @@
+"""Clips in two shots: the same scene under another sky, from one moment on.
+
+The object and its motion go on through the cut, so that a model learns which words change with time and what stays.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from .. import world
+from ..clock import Grid
+from ..model.spans import span_weights
+
+SKIES = len(world.LABEL_NAMES["sky"])
+LONGEST_BLEND = 1.0
+
+
+def under_another_sky(scenes: world.Scenes) -> world.Scenes:
+    """The same scenes, each at another time of day."""
+    change = 1 + torch.arange(len(scenes)) % (SKIES - 1)
+    return replace(scenes, sky=(scenes.sky + change) % SKIES)
+
+
+def draw_spans(rng: random.Random, seconds: float) -> Tensor:
+    """Spans `[2, 4]` of the two shots of a clip of `seconds`: half of them cut, half of them blend."""
+    moment = seconds * rng.uniform(0.2, 0.8)
+    blend = rng.choice((0.0, rng.uniform(0.0, LONGEST_BLEND)))
+    return torch.tensor([[-math.inf, moment, 0.0, blend], [moment, math.inf, blend, 0.0]])
+
+
+def spliced(first: Tensor, second: Tensor, spans: Tensor, grid: Grid) -> Tensor:
+    """Latents `[C, T, H, W]` or `[C, T']` of the two shots, each in its time. Linear codecs blend as pixels would."""
+    seconds_of = grid.video_seconds if first.ndim == 4 else grid.audio_seconds
+    seconds = torch.tensor([float(seconds_of(step)) for step in range(first.shape[1])])
+    weights = span_weights(spans[None], seconds)[0].unbind(-1)
+    shape = (1, -1, *[1] * (first.ndim - 2))
+    return first * weights[0].reshape(shape) + second * weights[1].reshape(shape)
