@@ -158,11 +158,35 @@ RECAPTION = Workflow(
     ),
 )  # fmt: skip
 
+STORYBOARD = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "board": Placed("KinetophoneStoryboard", {}, 1, 0, 300),
+        "latent": Placed("KinetophoneEmptyLatent", {"seconds": ("board", 1)}, 0, 5, 260),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "screenplay": ("board", 0)}, 1, 8, 300),
+        "save": Placed(
+            "KinetophoneSave", {"video": ("decode", 0), "filename_prefix": "kinetophone/storyboard"}, 3, 5, 420
+        ),
+    },
+    groups=(
+        Group("1  Model and size", ("loader", "latent", "schedule")),
+        Group("2  Shots, one a line", ("board", "text"), "#8A8"),
+        Group("3  Sample", ("guidance", "sampler"), "#88A"),
+        Group("4  Decode and save", ("decode", "save"), "#A88"),
+    ),
+    note=(
+        "## Several shots in one video\n"
+        "One shot a line, its time first. All are sampled in one run, each with its own words, so that the ball stays "
+        "the same ball under three skies. The length comes from the storyboard."
+    ),
+)  # fmt: skip
+
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
     "03_sound_and_picture_apart": APART,
     "04_recaption": RECAPTION,
+    "05_storyboard": STORYBOARD,
 }
 
 

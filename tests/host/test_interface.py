@@ -76,7 +76,10 @@ def test_example_workflows_are_current_and_run(host: Host, info: dict, base: Pat
     stored = json.loads((ROOT / "example_workflows" / f"{name}.json").read_text("utf-8"))
     assert stored == json.loads(as_json(to_editor(WORKFLOWS[name], info)))
     set_value(stored, info, "KinetophoneLoader", "card", "debug.safetensors")
-    set_value(stored, info, "KinetophoneEmptyLatent", "seconds", 0.7)
+    if name == "05_storyboard":
+        set_value(stored, info, "KinetophoneStoryboard", "storyboard", "0-0.3 a red ball\n0.3-0.7 a red ball at night")
+    else:
+        set_value(stored, info, "KinetophoneEmptyLatent", "seconds", 0.7)
     outputs = host.run(to_api(stored, info), stored)
     files = [item for output in outputs.values() for item in output.get("images", [])]
     assert len(files) == 1 and files[0]["filename"].endswith(".mp4")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import pytest
+import torch
+from conftest import CARD
 from harness import Failed, Host
 from test_nodes import graph, link, saved
 
@@ -50,3 +53,88 @@ def test_a_locked_edit_wins_and_shows_what_changed(host: Host) -> None:
 def test_what_cannot_be_used_is_refused_with_the_reason(host: Host, changes: dict, message: str) -> None:
     with pytest.raises(Failed, match=message):
         host.run(written(**changes))
+
+
+def told(storyboard: str, blend: float = 0.0) -> dict:
+    """The whole flow from a storyboard."""
+    return {
+        **graph(
+            text={"prompt": "unused", "screenplay": link("board")}, latent={"seconds": link("board", 1)}, **changes
+        ),
+        "board": {"class_type": "KinetophoneStoryboard", "inputs": {"storyboard": storyboard, "blend": blend}},
+    }
+
+
+def sampled(host: Host, conditioning: list) -> torch.Tensor:
+    """Both streams, sampled by the host's KSampler with a negative prompt that is no storyboard."""
+    model, clip, _, _ = host.call("KinetophoneLoader", card=CARD, precision="fp32")
+    latent = host.call("KinetophoneEmptyLatent", aspect="custom", width=128, height=64, seconds=2.0, batch=1)[0]
+    negative = host.call("CLIPTextEncode", clip=clip, text="")[0]
+    made = host.call(
+        "KSampler", model=model, seed=1, steps=2, cfg=3.0, sampler_name="euler", scheduler="simple",
+        positive=conditioning, negative=negative, latent_image=latent, denoise=1.0,
+    )[0]["samples"]  # fmt: skip
+    return torch.cat([part.flatten() for part in made.unbind()])
+
+
+def encoded(host: Host, storyboard: str, blend: float = 0.0) -> list:
+    clip = host.call("KinetophoneLoader", card=CARD, precision="fp32")[1]
+    screenplay, seconds, _ = host.call("KinetophoneStoryboard", storyboard=storyboard, blend=blend)
+    assert seconds == 2.0
+    return host.call("KinetophoneTextEncode", clip=clip, prompt="", negative="", screenplay=screenplay)[0]
+
+
+def prompted(host: Host, text: str) -> list:
+    """Conditioning by the host's own node."""
+    clip = host.call("KinetophoneLoader", card=CARD, precision="fp32")[1]
+    return host.call("CLIPTextEncode", clip=clip, text=text)[0]
+
+
+def test_a_storyboard_becomes_a_video_of_its_length_and_says_what_is_unknown_in_each_shot(
+    host: Host, base: Path
+) -> None:
+    outputs = host.run(told("0-1 a red ball\n1-2 a zeppelin at night", blend=0.5))
+    assert outputs["text"]["text"][0].splitlines()[0] == "0 to 1 s: All words are known."
+    assert "1 to 2 s: Not in the model's vocabulary, guessed from spelling: zeppelin" in outputs["text"]["text"][0]
+    with av.open(str(saved(base, outputs)[0])) as container:
+        assert container.streams.video[0].frames == 49
+
+
+def test_shots_hold_in_their_time(host: Host) -> None:
+    plain = host.call(
+        "CLIPTextEncode", clip=host.call("KinetophoneLoader", card=CARD, precision="fp32")[1], text="a cube"
+    )
+    same = sampled(host, encoded(host, "0-1 a cube\n1-2 a cube", blend=0.4))
+    assert torch.allclose(same, sampled(host, plain), atol=1e-3)
+    assert not torch.allclose(same, sampled(host, encoded(host, "0-1 a cube\n1-2 snow at night")), atol=1e-3)
+
+
+def test_a_storyboard_can_be_joined_with_the_conditioning_of_other_nodes(host: Host) -> None:
+    timed = encoded(host, "0-1 a cube\n1-2 a ball")
+    plain = host.call(
+        "CLIPTextEncode", clip=host.call("KinetophoneLoader", card=CARD, precision="fp32")[1], text="rain"
+    )
+    joined = host.call("ConditioningConcat", conditioning_to=timed, conditioning_from=plain[0])[0]
+    assert sampled(host, joined).isfinite().all()
+    assert not torch.equal(sampled(host, joined), sampled(host, timed))
+
+
+def test_other_text_encoders_read_one_text_with_times(host: Host) -> None:
+    class Clip:
+        def tokenize(self, text: str) -> str:
+            return text
+
+        def encode_from_tokens_scheduled(self, tokens: str) -> str:
+            return tokens
+
+    screenplay = host.call("KinetophoneStoryboard", storyboard="0-1 a cube\n1-2 a ball", blend=0.0)[0]
+    read = host.call("KinetophoneTextEncode", clip=Clip(), prompt="", negative="", screenplay=screenplay)[0]
+    assert read == "0-1 s: a cube\n1-2 s: a ball"
+
+
+@pytest.mark.parametrize(
+    ("storyboard", "message"), [("", "has no shot"), ("0-1 a\n2-3 b", "no gap"), ("0-x a", "Line 1, column 1")]
+)
+def test_a_wrong_storyboard_is_refused_with_its_place(host: Host, storyboard: str, message: str) -> None:
+    with pytest.raises(Failed, match=message):
+        host.run(told(storyboard))
