@@ -57,10 +57,9 @@ def test_what_cannot_be_used_is_refused_with_the_reason(host: Host, changes: dic
 
 def told(storyboard: str, blend: float = 0.0) -> dict:
     """The whole flow from a storyboard."""
+    inputs = {"text": {"prompt": "unused", "screenplay": link("board")}, "latent": {"seconds": link("board", 1)}}
     return {
-        **graph(
-            text={"prompt": "unused", "screenplay": link("board")}, latent={"seconds": link("board", 1)}, **changes
-        ),
+        **graph(**inputs),
         "board": {"class_type": "KinetophoneStoryboard", "inputs": {"storyboard": storyboard, "blend": blend}},
     }
 
@@ -101,9 +100,7 @@ def test_a_storyboard_becomes_a_video_of_its_length_and_says_what_is_unknown_in_
 
 
 def test_shots_hold_in_their_time(host: Host) -> None:
-    plain = host.call(
-        "CLIPTextEncode", clip=host.call("KinetophoneLoader", card=CARD, precision="fp32")[1], text="a cube"
-    )
+    plain = prompted(host, "a cube")
     same = sampled(host, encoded(host, "0-1 a cube\n1-2 a cube", blend=0.4))
     assert torch.allclose(same, sampled(host, plain), atol=1e-3)
     assert not torch.allclose(same, sampled(host, encoded(host, "0-1 a cube\n1-2 snow at night")), atol=1e-3)
@@ -111,10 +108,7 @@ def test_shots_hold_in_their_time(host: Host) -> None:
 
 def test_a_storyboard_can_be_joined_with_the_conditioning_of_other_nodes(host: Host) -> None:
     timed = encoded(host, "0-1 a cube\n1-2 a ball")
-    plain = host.call(
-        "CLIPTextEncode", clip=host.call("KinetophoneLoader", card=CARD, precision="fp32")[1], text="rain"
-    )
-    joined = host.call("ConditioningConcat", conditioning_to=timed, conditioning_from=plain[0])[0]
+    joined = host.call("ConditioningConcat", conditioning_to=timed, conditioning_from=prompted(host, "rain"))[0]
     assert sampled(host, joined).isfinite().all()
     assert not torch.equal(sampled(host, joined), sampled(host, timed))
 
