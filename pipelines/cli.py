@@ -1,6 +1,7 @@
 """The command line, without a host.
 
 kinetophone "a red ball bounces on grass" -o out.mp4    make a video with sound
+kinetophone --storyboard shots.txt -o out.mp4           several timed shots in one video
 kinetophone vocabulary                                  what the built-in model knows
 """
 
@@ -20,7 +21,10 @@ from .generate import Request, generate
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 from .media.write import write
 from .sampling.guidance import Guidance
+from .screenplay.recaption import shot_caption
+from .screenplay.storyboard import read_screenplay
 from .text.tokenizer import vocabulary_note
+from .types import Screenplay, Shot
 from .weights.card import DEFAULT_CARD, card_names, read_card
 from .weights.load import Models, load_models
 
@@ -47,20 +51,34 @@ def main(argv: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> Path:
     """Generate and write the file; returns its path."""
     out = Path(options.output).resolve()
-    if not options.prompt.strip():
-        raise ValueError("The prompt is empty. Say what should happen, for example: a red ball bounces on grass.")
+    screenplay = _screenplay(options)
     if not out.parent.is_dir():
         raise ValueError(f"The folder {out.parent} does not exist. Create it first, or choose another.")
     card = read_card(options.card)
     models = load_models(Path(options.weights) if options.weights else card.name)
     width, height = _size(options, models)
     request = Request(
-        options.prompt, width, height, options.seconds, options.negative, options.seed, options.steps or card.steps,
-        card.shift, Guidance(options.guidance or card.guidance_video, options.guidance or card.guidance_audio),
+        screenplay.prompt, width, height, screenplay.seconds, options.negative or screenplay.negative, options.seed,
+        options.steps or card.steps, card.shift,
+        Guidance(options.guidance or card.guidance_video, options.guidance or card.guidance_audio), screenplay.shots,
     )  # fmt: skip
     _notes(request, models)
     clip = _progress_of_sampling(request, models)
     return _progress_of_writing(clip, out, options)
+
+
+def _screenplay(options: argparse.Namespace) -> Screenplay:
+    """The storyboard, or the prompt as one shot."""
+    if options.prompt and options.storyboard:
+        raise ValueError("Give a prompt or a storyboard, not both.")
+    if not options.storyboard:
+        if not (options.prompt or "").strip():
+            raise ValueError("The prompt is empty. Say what should happen, for example: a red ball bounces on grass.")
+        return Screenplay(options.prompt, (Shot(0.0, options.seconds, options.prompt),))
+    try:
+        return read_screenplay(Path(options.storyboard).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"The storyboard {options.storyboard} cannot be read: {error}.") from error
 
 
 def vocabulary_text() -> str:
@@ -81,10 +99,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kinetophone", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("prompt", help="what should be seen and heard")
+    parser.add_argument("prompt", nargs="?", help="what should be seen and heard")
+    parser.add_argument("--storyboard", help="file with one timed shot a line, or a screenplay document")
     parser.add_argument("-o", "--output", default="kinetophone.mp4", help="file to write (%(default)s)")
     parser.add_argument("--negative", default="", help="what should not be there")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a prompt's video (%(default)s)")
     parser.add_argument("--aspect", default="landscape", choices=list(ASPECTS))
     parser.add_argument("--size", help="WIDTHxHEIGHT in pixels, instead of an aspect")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same video (%(default)s)")
@@ -109,7 +128,8 @@ def _size(options: argparse.Namespace, models: Models) -> tuple[int, int]:
 def _notes(request: Request, models: Models) -> None:
     for note in request.plan(models.config).notes:
         print(note, file=sys.stderr)
-    print(vocabulary_note(models.tokenizer, request.prompt), file=sys.stderr)
+    for shot in request.shots:
+        print(vocabulary_note(models.tokenizer, shot_caption(shot)), file=sys.stderr)
 
 
 def _progress_of_sampling(request: Request, models: Models) -> Clip:

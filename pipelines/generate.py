@@ -78,7 +78,8 @@ def encode_text(models: Models, prompt: str) -> TextContext:
 
 def encode_shots(models: Models, shots: tuple[Shot, ...]) -> TextContext:
     """The context of a screenplay, each caption in its time."""
-    return shots_in_time([encode_text(models, shot_caption(shot)) for shot in shots], shots)
+    contexts = [encode_text(models, shot_caption(shot)) for shot in shots]
+    return shots_in_time(contexts, shots) if len(shots) > 1 else contexts[0]
 
 
 def empty_latent(config: Config, shape: VideoShape, batch: int = 1) -> AVLatent:

@@ -74,10 +74,26 @@ def test_the_command_writes_a_file_that_says_how_it_was_made(checkpoint: Path, t
     assert '"prompt": "a red zebra"' in read_metadata(out)["kinetophone"]
 
 
+def test_a_storyboard_gives_the_length_and_changes_what_is_seen(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    def made(board: str) -> torch.Tensor:
+        (tmp_path / "shots.txt").write_text(board)
+        out = tmp_path / "a.mp4"
+        arguments = ["--storyboard", str(tmp_path / "shots.txt"), "-o", str(out), "--weights", str(checkpoint)]
+        assert cli.main([*arguments, "--size", "128x64", "--steps", "2"]) == 0
+        return pixels(read(out))
+
+    first = made("0-1 a red ball\n1-2 a red ball at night")
+    assert len(first) == 49
+    assert not torch.equal(first, made("0-1 a red ball\n1-2 snow falls on a cone"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["  "], "prompt is empty"),
+        ([], "prompt is empty"),
+        (["--storyboard", "no.txt"], "cannot be read"),
+        (["x", "--storyboard", "no.txt"], "not both"),
         (["x", "--card", "maxi"], "no model card"),
         (["x", "--weights", "no.safetensors"], "no such file"),
         (["x", "-o", "no/such/folder/a.mp4"], "does not exist"),
