@@ -195,14 +195,14 @@ class Screenplay:
 
 def _check_shot(number: int, shot: Shot, expected: float) -> None:
     where = f"Shot {number}"
+    if not shot.seconds > 0:
+        raise ValueError(f"{where} must last more than 0 seconds; got {shot.seconds:g}.")
     times = {"start": shot.start, "length": shot.seconds, "blend": shot.blend}
     times |= {f"cue {i + 1}": cue.at for i, cue in enumerate(shot.cues)}
     times |= {f"line {i + 1}": line.at for i, line in enumerate(shot.lines)}
     for name, value in times.items():
         if not math.isfinite(value) or value < 0:
             raise ValueError(f"{where}: its {name} must be a time in seconds from 0 on; got {value}.")
-    if shot.seconds <= 0:
-        raise ValueError(f"{where} must last more than 0 seconds.")
     if abs(shot.start - expected) > TIME_STEP:
         raise ValueError(
             f"{where} starts at {shot.start:g} s, but the shot before it ends at {expected:g} s. Leave no gap and no "
