@@ -24,7 +24,7 @@ def main() -> None:
         for seed in range(ROUNDS + 1):
             options = argparse.Namespace(prompt="", seconds="4", aspect="", seed=str(seed), steps="")
             began = time.perf_counter()
-            path = asyncio.run(demo.generate(server, options))
+            path = asyncio.run(demo.generate(server, demo.WORKFLOW, demo.changes(options)))
             times.append(time.perf_counter() - began)
         described = demo.describe(path)
     write(

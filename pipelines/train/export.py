@@ -16,12 +16,19 @@ from .checkpoint import load_averaged
 log = logging.getLogger(__name__)
 
 LICENCE = "Apache-2.0"
-# Where each part's averaged weights live inside the training checkpoint of its task.
-SOURCES = {"joint": {"dit.": "dit.", "text.": "text."}, "decoder": {"vae.": "video."}, "vocoder": {"audio.": "audio."}}
+# Where each part's averaged weights live inside the training checkpoint of its task, or in published weights.
+SOURCES = {
+    "joint": {"dit.": "dit.", "text.": "text."},
+    "decoder": {"vae.": "video.", "video.": "video."},
+    "vocoder": {"audio.": "audio."},
+}
 
 
 def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
-    """Write `out` from the training checkpoints `joint`, `decoder`, `vocoder` and the fitted `codec`."""
+    """Write `out` from the training checkpoints `joint`, `decoder`, `vocoder` and the fitted `codec`.
+
+    Published weights may stand for any of them.
+    """
     missing = (set(SOURCES) | {"codec"}) - set(parts)
     if missing:
         raise ValueError(f"Export needs {', '.join(f'{name}=PATH' for name in sorted(missing))}.")
@@ -31,7 +38,7 @@ def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
             for prefix, target in prefixes.items():
                 if key.startswith(prefix):
                     tensors[target + key[len(prefix) :]] = value
-    tensors |= load_file(parts["codec"])
+    tensors |= {key: value for key, value in load_file(parts["codec"]).items() if ".codec." in key}
     digest = save_checkpoint(
         out, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence=LICENCE, metrics={}
     )

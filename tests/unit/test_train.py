@@ -121,6 +121,16 @@ def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) ->
     assert models.config == DEBUG
     assert torch.allclose(models.video.decoder.enter.weight, networks["video"].decoder.enter.weight, atol=1e-3)
     assert main(["export", str(out), "--model", "debug"]) == 2
+    other = write_checkpoint(folder / "other.safetensors", DEBUG)
+    mixed = [
+        f"joint={folder / 'part' / 'last.safetensors'}",
+        *(f"{n}={other}" for n in ("decoder", "vocoder", "codec")),
+    ]
+    assert main(["export", str(folder / "mixed.safetensors"), *mixed, "--model", "debug"]) == 0
+    made, kept, trained = (load_file(path) for path in (folder / "mixed.safetensors", other, out))
+    assert all(
+        torch.equal(made[key], (trained if key[:3] == "dit" else kept)[key]) for key in made if key[:4] != "text"
+    )
 
 
 def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) -> None:
