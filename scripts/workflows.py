@@ -164,6 +164,17 @@ STORYBOARD = Workflow(
         "board": Placed("KinetophoneStoryboard", {}, 1, 0, 300),
         "latent": Placed("KinetophoneEmptyLatent", {"seconds": ("board", 1)}, 0, 5, 260),
         "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "screenplay": ("board", 0)}, 1, 8, 300),
+        "preflight": Placed(
+            "KinetophonePreflight",
+            {
+                "latent": ("latent", 0), "guider": ("guidance", 0), "sigmas": ("schedule", 0),
+                "video_vae": ("loader", 2), "screenplay": ("board", 0),
+            }, 2, 5, 260,
+        ),
+        "sampler": Placed(
+            "KinetophoneSampler",
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("preflight", 0), "seed": 7}, 2, 12, 200,
+        ),
         "save": Placed(
             "KinetophoneSave", {"video": ("decode", 0), "filename_prefix": "kinetophone/storyboard"}, 3, 5, 420
         ),
@@ -171,7 +182,7 @@ STORYBOARD = Workflow(
     groups=(
         Group("1  Model and size", ("loader", "latent", "schedule")),
         Group("2  Shots, one a line", ("board", "text"), "#8A8"),
-        Group("3  Sample", ("guidance", "sampler"), "#88A"),
+        Group("3  See what it takes, and sample", ("guidance", "preflight", "sampler"), "#88A"),
         Group("4  Decode and save", ("decode", "save"), "#A88"),
     ),
     note=(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..model.ops import best_cpu_dtype
 from ..vae.video import VideoAutoencoder
+from ..weights.card import card_names, read_card
 from ..weights.checkpoint import Checkpoint, read_checkpoint
 from ..weights.load import build_audio, build_video
 from .clip import make_clip
@@ -23,6 +24,18 @@ from .model import KinetophoneModel, model_config
 from .vae import KinetophoneAudioVAE, KinetophoneVideoVAE
 
 PRECISIONS = {"auto": None, "bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+# Where a MODEL of ours keeps what is known about it.
+CARD_KEY = "kinetophone_card"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a user should know before using a model; `seconds` is the trained range of lengths, where it is known."""
+
+    licence: str
+    seconds: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,8 @@ def load(path: Path, precision: str = "auto") -> Loaded:
     video = build_video(checkpoint)
     model = make_model(checkpoint, PRECISIONS[precision])
     model.model.latent_format.preview = _preview(video)
+    card = next((card for card in map(read_card, card_names()) if card.path == path), None)
+    model.set_attachments(CARD_KEY, About(checkpoint.licence, card.seconds if card else None))
     model.cached_patcher_init = (_reload, (str(path), precision))
     return Loaded(
         model, make_clip(checkpoint), KinetophoneVideoVAE(video), KinetophoneAudioVAE(build_audio(checkpoint))
