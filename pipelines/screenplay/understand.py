@@ -12,13 +12,16 @@ import yaml
 from ..types import Line
 
 BANKS = Path(__file__).parent / "banks"
-_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _SPOKEN = re.compile(
-    r'(?:(?P<speaker>[^\W\d_]+)\s+(?:says?|said|shouts?|whispers?|asks?|replies|sings?)\s*[:,]?\s*)?["“](?P<text>[^"”]+)["”]'
+    r"(?:(?P<speaker>[^\W\d_]+)(?:\s+(?:says?|said|shouts?|whispers?|asks?|replies|sings?|repeats?)\s*[:,]?|:)\s*)?"
+    r'["“](?P<text>[^"”]+)["”]'
 )
 # Characters that no prompt needs: controls other than line breaks and tabs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 MAX_PROMPT = 20_000
+# Stands for words in quotes that nobody is named for: they may be heard, so sound is decided.
+QUOTED = "quotation"
 
 
 @functools.cache
@@ -41,18 +44,18 @@ def clean(prompt: str) -> str:
 
 def said(prompt: str) -> dict[str, tuple[str, ...]]:
     """Fields that the prompt speaks of, with the words that say so. Words in quotes are dialogue, not description."""
-    description = _SPOKEN.sub(lambda match: f" {match['speaker']} says " if match["speaker"] else " ", prompt)
-    words = f" {' '.join(_WORD.findall(description.lower()))} "
+    description = _SPOKEN.sub(lambda match: f" {match['speaker']} says " if match["speaker"] else f" {QUOTED} ", prompt)
+    words = _plain(description)
     found = {
-        field: tuple(term for term in terms if f" {term} " in words) for field, terms in _lexicon().items()
+        field: tuple(term.strip() for term in terms if term in words) for field, terms in _lexicon().items()
     }  # fmt: skip
     return {field: terms for field, terms in found.items() if terms}
 
 
 def has_any(prompt: str, terms: list[str]) -> bool:
     """Whether one of some words or phrases stands in the prompt."""
-    words = f" {' '.join(_WORD.findall(prompt.lower()))} "
-    return any(f" {term} " in words for term in terms)
+    words = _plain(prompt)
+    return any(_plain(term) in words for term in terms)
 
 
 def dialogue(prompt: str) -> tuple[Line, ...]:
@@ -66,4 +69,9 @@ def dialogue(prompt: str) -> tuple[Line, ...]:
 @functools.cache
 def _lexicon() -> dict[str, tuple[str, ...]]:
     rows = bank("lexicon")
-    return {field: tuple(term.strip() for line in lines for term in line.split(",")) for field, lines in rows.items()}
+    return {field: tuple(_plain(term) for line in lines for term in line.split(",")) for field, lines in rows.items()}
+
+
+def _plain(text: str) -> str:
+    """Lower-case words between spaces, hyphens as spaces, so that phrases can be found as they are."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
