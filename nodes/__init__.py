@@ -14,12 +14,12 @@ from .latent import ConcatAV, EmptyLatent, SeparateAV
 from .load import Loader
 from .sample import GuidanceNode, Sampler, Schedule
 from .save import Save
-from .screenplay import Preflight, Recaption, ScreenplayEdit, Storyboard
+from .screenplay import LanguageServer, Preflight, Recaption, ScreenplayEdit, Storyboard
 from .text import TextEncode
 
 NODES: list[type[io.ComfyNode]] = [
-    Loader, Recaption, Storyboard, ScreenplayEdit, TextEncode, EmptyLatent, ConcatAV, SeparateAV, Schedule,
-    GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio, Save,
+    Loader, Recaption, LanguageServer, Storyboard, ScreenplayEdit, TextEncode, EmptyLatent, ConcatAV,
+    SeparateAV, Schedule, GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio, Save,
 ]  # fmt: skip
 
 # The oldest host never calls on_load, so this happens at import.

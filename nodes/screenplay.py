@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 from ..pipelines.screenplay.options import STYLES, TARGETS
 
 Screenplay = io.Custom("KINETOPHONE_SCREENPLAY")
+Server = io.Custom("KINETOPHONE_LANGUAGE_SERVER")
 EXAMPLE = """0-2 a large red ball bounces on green grass under a clear blue sky
 2-4 a large red ball bounces on green grass at sunset
 4-6 a large red ball bounces on green grass at night
@@ -46,6 +47,14 @@ class Recaption(io.ComfyNode):
                     force_input=True,
                     tooltip="A language model's reply to the instruction output; used instead of the built-in rules.",
                 ),
+                Server.Input(
+                    "server", optional=True, tooltip="A language model that is asked instead of the built-in rules."
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="A look reference: its colours, light and contrast are described. What it shows is not.",
+                ),
             ],
             outputs=[
                 Screenplay.Output("screenplay", display_name="screenplay", tooltip="The timed shots."),
@@ -56,15 +65,65 @@ class Recaption(io.ComfyNode):
         )
 
     @classmethod
-    def execute(
-        cls, prompt: str, seconds: float, target: str, style: str, seed: int, reply: str | None = None
+    async def execute(
+        cls,
+        prompt: str,
+        seconds: float,
+        target: str,
+        style: str,
+        seed: int,
+        reply: str | None = None,
+        server: object = None,
+        image: io.Image.Type | None = None,
     ) -> io.NodeOutput:
-        from ..pipelines.screenplay.recaption import Brief, instruction, read_reply, write_built_in
+        from ..pipelines.host.endpoint import recaption
+        from ..pipelines.screenplay.look import describe_look
+        from ..pipelines.screenplay.recaption import Brief, instruction
 
-        brief = Brief(prompt, seconds, target, style, seed)
-        draft = write_built_in(brief) if reply is None else read_reply(reply, brief)
+        look = "" if image is None else describe_look(image)
+        brief = Brief(prompt, seconds, target, style, seed, look)
+        draft = await recaption(brief, reply, server)
         told = draft.difference()
         return io.NodeOutput(draft.screenplay, draft.caption, told, instruction(brief), ui=ui.PreviewText(told))
+
+
+class LanguageServer(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneLanguageServer",
+            display_name="Language Model Server",
+            category="Kinetophone/screenplay",
+            description=(
+                "A language model that Recaption asks: Ollama, llama.cpp, LM Studio, vLLM or any other server that "
+                "speaks OpenAI's protocol. Only this machine is asked, and hosts that you have listed in "
+                "kinetophone/endpoints.yaml of your user folder, where their keys stand too."
+            ),
+            inputs=[
+                io.String.Input(
+                    "url", default="http://127.0.0.1:11434/v1", tooltip="The server's address, up to and with /v1."
+                ),
+                io.String.Input("model", default="", tooltip="One of the server's models. Empty takes its first."),
+                io.Float.Input(
+                    "temperature", default=0.7, min=0.0, max=2.0, step=0.05, tooltip="How freely the model writes."
+                ),
+                io.Float.Input(
+                    "timeout",
+                    default=120.0,
+                    min=1.0,
+                    max=3600.0,
+                    step=1.0,
+                    tooltip="Seconds to wait for the reply. A model that must be loaded first takes longer.",
+                ),
+            ],
+            outputs=[Server.Output("server", display_name="server", tooltip="For Recaption.")],
+        )
+
+    @classmethod
+    def execute(cls, url: str, model: str, temperature: float, timeout: float) -> io.NodeOutput:
+        from ..pipelines.host.endpoint import LanguageServer
+
+        return io.NodeOutput(LanguageServer(url, model, temperature, timeout))
 
 
 class Storyboard(io.ComfyNode):
@@ -118,6 +177,7 @@ class ScreenplayEdit(io.ComfyNode):
                 "Review a screenplay before it is used. Locked, your text is used, whatever comes in, and the node "
                 "shows what has changed before it; it is saved and shared with the workflow."
             ),
+            is_output_node=True,
             inputs=[
                 Screenplay.Input("screenplay", optional=True, tooltip="What to review. May be left open."),
                 io.String.Input(
@@ -162,6 +222,7 @@ class Preflight(io.ComfyNode):
                 "Times come from one sampling step and a few frames, done now, on this machine. Put it before the "
                 "sampler: the latent passes through."
             ),
+            is_output_node=True,
             inputs=[
                 io.Latent.Input("latent", tooltip="What will be sampled."),
                 io.Guider.Input("guider", optional=True, tooltip="The guider that will sample it."),

@@ -11,7 +11,7 @@ import random
 import re
 from dataclasses import dataclass, replace
 
-from ..types import Line, Screenplay, Shot, Writer
+from ..types import TIME_STEP, Line, Screenplay, Shot, Writer
 from .dialogue import dialogue_notes, speaking_seconds
 from .document import FORMAT, from_data
 from .options import STYLES, TARGETS
@@ -19,17 +19,23 @@ from .storyboard import parse
 from .understand import BANKS, bank, clean, dialogue, has_any, said
 
 _FENCE = re.compile(r"```(?:json|text)?\s*\n(.*?)```", re.DOTALL)
+# What models that reason aloud put before their answer.
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Brief:
-    """What to write: `target` names a family of models, `style` a preset, `seed` chooses among equals."""
+    """What to write: `target` names a family of models, `style` a preset, `seed` chooses among equals.
+
+    `look` is a sentence about the look of a reference picture; it goes before what the style says.
+    """
 
     prompt: str
     seconds: float
     target: str = "built-in"
     style: str = "natural"
     seed: int = 0
+    look: str = ""
 
     def __post_init__(self) -> None:
         for name, value, known in (("target", self.target, TARGETS), ("style", self.style, STYLES)):
@@ -44,11 +50,15 @@ class Brief:
 
 @dataclass(frozen=True)
 class Draft:
-    """A screenplay, the fields that the user decided (with the words), and those that were added (with the text)."""
+    """A screenplay, the fields that the user decided (with the words), and those that were added (with the text).
+
+    `notes` say what else the user should know: what was left out, or cannot be used.
+    """
 
     screenplay: Screenplay
     said: dict[str, tuple[str, ...]]
     added: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -61,7 +71,7 @@ class Draft:
         lines += [f"  {field}: {', '.join(words)}" for field, words in self.said.items()]
         lines += ["Added:" if self.added else "Nothing was added."]
         lines += [f"  {field}: {text}" for field, text in self.added.items()]
-        return "\n".join([*lines, *dialogue_notes(self.screenplay)])
+        return "\n".join([*lines, *self.notes, *dialogue_notes(self.screenplay)])
 
 
 def write_built_in(brief: Brief) -> Draft:
@@ -72,35 +82,38 @@ def write_built_in(brief: Brief) -> Draft:
     added: dict[str, str] = {}
     for field, entries in target["fields"].items():
         choices = _choices(prompt, entries or bank("styles")[brief.style].get(field, []))
+        choices = [brief.look] if field == "look" and brief.look else choices
         if field not in decided and choices:
             added[field] = chooser.choice(choices)
     caption = _joined(prompt, list(added.values()), target["form"])
     shot = Shot(0.0, brief.seconds, caption, lines=_timed(dialogue(prompt), brief.seconds))
-    return Draft(Screenplay(prompt, (shot,), style=brief.named_style, writer=Writer("built-in")), decided, added)
+    screenplay = Screenplay(prompt, (shot,), style=brief.named_style, writer=Writer("built-in"))
+    return Draft(screenplay, decided, added, _unused_look(brief, decided))
 
 
 def instruction(brief: Brief) -> str:
     """What to tell a language model so that `read_reply` understands its answer."""
     template = (BANKS / "instruction.txt").read_text("utf-8")
-    return template.format(seconds=f"{brief.seconds:g}", style=brief.style, prompt=clean(brief.prompt)).strip()
+    style = f"{brief.style}. {brief.look}" if brief.look else f"{brief.style}."
+    return template.format(seconds=f"{brief.seconds:g}", style=style, prompt=clean(brief.prompt)).strip()
 
 
-def read_reply(reply: str, brief: Brief, model: str = "") -> Draft:
+def read_reply(reply: str, brief: Brief, writer: Writer = Writer("text")) -> Draft:
     """A screenplay from a language model's reply: JSON or a storyboard, with or without a fence and words around it.
 
     Raises ValueError with the reason when it is neither. What is in the reply is text to show, never an instruction.
     """
     prompt = clean(brief.prompt)
-    fenced = _FENCE.search(reply)
-    body = (fenced[1] if fenced else reply).strip()
+    answer = _THOUGHT.sub("", reply)
+    fenced = _FENCE.search(answer)
+    body = (fenced[1] if fenced else answer).strip()
     screenplay = _document(body) or _storyboard(body)
-    screenplay = replace(
-        screenplay, prompt=prompt, style=screenplay.style or brief.named_style, writer=Writer("text", model)
-    )
+    screenplay = replace(screenplay, prompt=prompt, style=screenplay.style or brief.named_style, writer=writer)
     told = " ".join(shot.caption for shot in screenplay.shots)
     decided, described = said(prompt), said(told)
-    added = {field: ", ".join(words) for field, words in described.items() if field not in decided}
-    return Draft(screenplay, decided, added)
+    new = {field: [word for word in words if not _mentions(prompt, word)] for field, words in described.items()}
+    added = {field: ", ".join(words) for field, words in new.items() if words}
+    return Draft(screenplay, decided, added, _reply_notes(screenplay, decided, told, brief.seconds))
 
 
 def timed_caption(screenplay: Screenplay) -> str:
@@ -120,6 +133,32 @@ def shot_caption(shot: Shot) -> str:
         f'{line.speaker.capitalize()} says: "{line.text}"' for line in shot.lines if line.text not in shot.caption
     ]
     return " ".join(parts)
+
+
+def _unused_look(brief: Brief, decided: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if not brief.look:
+        return ()
+    if "look" not in bank("targets")[brief.target]["fields"]:
+        return (f"The look of the image is not used: {brief.target} is told of none.",)
+    return ("The look of the image is not used: the prompt says how it should look.",) if "look" in decided else ()
+
+
+def _reply_notes(
+    screenplay: Screenplay, decided: dict[str, tuple[str, ...]], told: str, seconds: float
+) -> tuple[str, ...]:
+    """What a language model did not keep: words of the prompt, and the length that was asked for."""
+    lost = [term for terms in decided.values() for term in terms if not _mentions(told, term)]
+    notes = [f"The reply leaves out what you said: {', '.join(lost)}."] if lost else []
+    if abs(screenplay.seconds - seconds) > TIME_STEP:
+        notes.append(f"The reply lasts {screenplay.seconds:g} s; you asked for {seconds:g} s.")
+    return tuple(notes)
+
+
+def _mentions(text: str, term: str) -> bool:
+    """Whether the words of a term are in a text, in whatever form: "bounces" is in "a bouncing ball"."""
+    words = text.lower().replace("-", " ").split()
+    stems = [word[: max(3, len(word) - 3)] for word in term.split()]
+    return all(any(word.strip("\"'(,.").startswith(stem) for word in words) for stem in stems)
 
 
 def _choices(prompt: str, entries: list) -> list[str]:
@@ -162,6 +201,7 @@ def _storyboard(body: str) -> Screenplay:
     if not shots:
         raise ValueError(
             'The reply holds no storyboard and no screenplay: expected lines such as "0-2 a red ball bounces | sound: '
-            'thumps". Feed the instruction output to the language model, and its whole reply back.'
+            'thumps". Feed the instruction output to the language model, and its whole reply back; or try another seed or '
+            f"a larger model. The reply began: {body[:160]!r}"
         )
     return parse("\n".join(shots))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import os
 import sys
 import uuid
@@ -71,7 +72,8 @@ class Host:
         """Outputs of one node, called directly."""
         cls = self.nodes.NODE_CLASS_MAPPINGS[node_id]
         if hasattr(cls, "define_schema"):
-            return cls.execute(**inputs).args
+            made = cls.execute(**inputs)
+            return (self.loop.run_until_complete(made) if inspect.isawaitable(made) else made).args
         return getattr(cls(), cls.FUNCTION)(**inputs)
 
     def object_info(self) -> dict:

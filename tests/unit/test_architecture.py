@@ -18,6 +18,8 @@ HOST_MODULES = {
     "latent_preview", "node_helpers", "nodes", "server", "app",
 }  # fmt: skip
 FORBIDDEN_IMPORTS = {"subprocess", "pickle", "requests", "urllib", "http", "socket", "sqlite3", "ctypes", "marshal"}
+# The one file that talks to a server, and only to those that the user named.
+NETWORK = "pipelines/host/endpoint.py"
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 MAX_FILE, MAX_FUNCTION, MAX_EXECUTE, MAX_PARAMETERS = 450, 80, 15, 10
 
@@ -61,6 +63,8 @@ def layer_errors(path: str, source: str) -> list[str]:
 def danger_errors(path: str, source: str) -> list[str]:
     """What the registry's scanner refuses, and what our own rules do."""
     found = [f"{path}: imports {name}" for _, name in imports(source) if name.split(".")[0] in FORBIDDEN_IMPORTS]
+    if path != NETWORK:
+        found += [f"{path}: reaches the network with {name}" for _, name in imports(source) if name == "aiohttp"]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
             found.append(f"{path}: calls {node.func.id}")
@@ -105,7 +109,8 @@ def node_errors(path: str, source: str) -> list[str]:
     """Node classes whose `execute` does work, or whose id the registry's scanner could not read."""
     found = []
     for cls in [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef)]:
-        for method in [n for n in cls.body if isinstance(n, ast.FunctionDef) and n.name == "execute"]:
+        methods = [n for n in cls.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        for method in [n for n in methods if n.name == "execute"]:
             body = (method.end_lineno or 0) - method.body[0].lineno + 1
             if body > MAX_EXECUTE:
                 found.append(f"{path}: {cls.name}.execute has {body} lines")
@@ -178,6 +183,7 @@ def test_pack_does_no_work_at_import() -> None:
         (layer_errors, "vae/video.py", "from ...nodes import load"),
         (layer_errors, "vae/video.py", "import kinetophone.pipelines.clock"),
         (danger_errors, "a.py", "import subprocess"),
+        (danger_errors, "a.py", "import aiohttp"),
         (danger_errors, "a.py", "eval('1')"),
         (danger_errors, "a.py", "try:\n    f()\nexcept:\n    pass"),
         (danger_errors, "a.py", "import os\nos.environ['A'] = 'b'"),
@@ -187,6 +193,7 @@ def test_pack_does_no_work_at_import() -> None:
         (shape_errors, "a.py", "def f() -> None:\n" + "    pass\n" * MAX_FUNCTION),
         (shape_errors, "pipelines/a.py", "def f(x) -> None: ..."),
         (node_errors, "a.py", "class A:\n    def execute(cls):\n" + "        x = 1\n" * (MAX_EXECUTE + 1)),
+        (node_errors, "a.py", "class A:\n    async def execute(cls):\n" + "        x = 1\n" * (MAX_EXECUTE + 1)),
         (node_errors, "a.py", "class A:\n    def define_schema(cls):\n        return io.Schema(node_id=PREFIX + 'A')"),
     ],
 )

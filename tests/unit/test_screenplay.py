@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from kinetophone.pipelines import world
@@ -12,6 +14,7 @@ from kinetophone.pipelines.model.config import MINI
 from kinetophone.pipelines.screenplay.dialogue import dialogue_notes, fits, speaking_seconds
 from kinetophone.pipelines.screenplay.document import FORMAT, from_json, to_json
 from kinetophone.pipelines.screenplay.edit import edited
+from kinetophone.pipelines.screenplay.look import describe_look
 from kinetophone.pipelines.screenplay.options import STYLES, TARGETS
 from kinetophone.pipelines.screenplay.recaption import (
     Brief,
@@ -23,7 +26,7 @@ from kinetophone.pipelines.screenplay.recaption import (
 from kinetophone.pipelines.screenplay.storyboard import format_storyboard, parse, read_screenplay
 from kinetophone.pipelines.screenplay.understand import bank, said
 from kinetophone.pipelines.text.tokenizer import Tokenizer
-from kinetophone.pipelines.types import Screenplay, Shot
+from kinetophone.pipelines.types import Screenplay, Shot, Writer
 
 PROMPTS = yaml.safe_load((Path(__file__).parents[1] / "data" / "prompts.yaml").read_text("utf-8"))
 BOARD = """
@@ -201,13 +204,14 @@ def test_writing_takes_milliseconds() -> None:
         "0-2 a fox runs | camera: pan left\n2-4 the fox sleeps",
         "Sure! Here is your storyboard:\n\n```\n0-2 a fox runs | camera: pan left\n2-4 the fox sleeps\n```\nEnjoy!",
         "1. 0-2 a fox runs | camera: pan left\n2. 2-4 the fox sleeps",
+        "<think>\n0-9 no, shorter\n</think>\n0-2 a fox runs | camera: pan left\n2-4 the fox sleeps",
         '{"prompt": "x", "shots": [{"start": 0, "seconds": 2, "caption": "a fox runs", "camera": "pan left"},'
         ' {"start": 2, "seconds": 2, "caption": "the fox sleeps"}]}',
     ],
-    ids=["plain", "fenced", "numbered", "json"],
+    ids=["plain", "fenced", "numbered", "reasoned", "json"],
 )
 def test_replies_of_language_models_are_read(reply: str) -> None:
-    draft = read_reply(reply, Brief("a fox", 4.0), "some-model")
+    draft = read_reply(reply, Brief("a fox", 4.0), Writer("text", "some-model"))
     assert [shot.caption for shot in draft.screenplay.shots] == ["a fox runs", "the fox sleeps"]
     assert draft.screenplay.shots[0].camera == "pan left"
     assert draft.screenplay.prompt == "a fox" and draft.screenplay.writer.model == "some-model"
@@ -221,6 +225,32 @@ def test_replies_of_language_models_are_read(reply: str) -> None:
 def test_replies_without_a_screenplay_are_refused(reply: str) -> None:
     with pytest.raises(ValueError, match="holds no storyboard"):
         read_reply(reply, Brief("a fox", 4.0))
+
+
+def test_a_reply_that_forgets_something_is_shown_to() -> None:
+    told = read_reply("0-3 a ball bounces", Brief("a red ball bounces on grass", 4.0)).difference()
+    assert "leaves out what you said" in told and "red" in told and "grass" in told
+    assert "lasts 3 s; you asked for 4 s" in told
+    kept = read_reply("0-4 a bouncing, red ball on the grass", Brief("a red ball bounces on grass", 4.0))
+    assert kept.notes == () and kept.added == {}
+    assert read_reply("0-4 a red ball bounces and rolls", Brief("a red ball bounces", 4.0)).added == {"action": "rolls"}
+
+
+def test_a_picture_gives_its_look_to_models_that_read_one() -> None:
+    picture = torch.zeros(1, 40, 60, 3)
+    picture[:, :30] = torch.tensor([20, 120, 124]) / 255
+    picture[:, 30:] = torch.tensor([230, 130, 30]) / 255
+    look = describe_look(picture)
+    assert look == "The colours are teal and orange; the light is medium and soft and flat."
+    assert "white" in describe_look(torch.ones(1, 8, 8, 3)) and "dim" in describe_look(torch.zeros(8, 8, 3))
+    assert write_built_in(Brief("a fox", 4.0, "LTX-2.x", look=look)).added["look"] == look
+    assert look in instruction(Brief("a fox", 4.0, look=look))
+    assert "is told of none" in write_built_in(Brief("a fox", 4.0, look=look)).difference()
+    painted = write_built_in(Brief("an oil painting of a fox", 4.0, "LTX-2.x", look=look))
+    assert "look" not in painted.added and "the prompt says how" in painted.difference()
+    for wrong in (torch.zeros(4, 4), torch.full((1, 4, 4, 3), math.nan), torch.zeros(1, 0, 4, 3)):
+        with pytest.raises(ValueError, match="look reference"):
+            describe_look(wrong)
 
 
 def test_the_instruction_holds_the_prompt_and_the_length() -> None:
