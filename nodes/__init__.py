@@ -9,17 +9,20 @@ from comfy_api.latest import ComfyExtension, io
 
 from ..pipelines.host.paths import register_folders
 from ..pipelines.host.register import register
+from .clip import MixSound
 from .decode import Decode, DecodeAudio, EncodeAudio, EncodeVideo
 from .latent import ConcatAV, EmptyLatent, SeparateAV
 from .load import Loader
 from .sample import GuidanceNode, Sampler, Schedule
 from .save import Save
 from .screenplay import LanguageServer, Preflight, Recaption, ScreenplayEdit, Storyboard
+from .speech import Speak
 from .text import TextEncode
 
 NODES: list[type[io.ComfyNode]] = [
-    Loader, Recaption, LanguageServer, Storyboard, ScreenplayEdit, TextEncode, EmptyLatent, ConcatAV,
-    SeparateAV, Schedule, GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio, Save,
+    Loader, Recaption, LanguageServer, Storyboard, ScreenplayEdit, Speak, TextEncode, EmptyLatent,
+    ConcatAV, SeparateAV, Schedule, GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio,
+    MixSound, Save,
 ]  # fmt: skip
 
 # The oldest host never calls on_load, so this happens at import.

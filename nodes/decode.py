@@ -56,6 +56,9 @@ class EncodeVideo(io.ComfyNode):
             inputs=[
                 io.Video.Input("video", tooltip="Any video; its sound is not used here."),
                 io.Vae.Input("video_vae", tooltip="Encodes the picture."),
+                io.Boolean.Input(
+                    "keep", default=False, optional=True, tooltip="Keep it as it is while the sound is generated to it."
+                ),
             ],
             outputs=[
                 io.Latent.Output("latent", display_name="latent", tooltip="The picture."),
@@ -64,11 +67,12 @@ class EncodeVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, video: io.Video.Type, video_vae: io.Vae.Type) -> io.NodeOutput:
+    def execute(cls, video: io.Video.Type, video_vae: io.Vae.Type, keep: bool = False) -> io.NodeOutput:
         from ..pipelines.host.codec import encode_video
+        from ..pipelines.host.latents import kept
 
         latent, info = encode_video(video, video_vae)
-        return io.NodeOutput(latent, info, ui=ui.PreviewText(info))
+        return io.NodeOutput(kept(latent) if keep else latent, info, ui=ui.PreviewText(info))
 
 
 class EncodeAudio(io.ComfyNode):
@@ -85,6 +89,12 @@ class EncodeAudio(io.ComfyNode):
                 io.Latent.Input(
                     "like", optional=True, tooltip="A joint latent whose length the sound shall have: cut or padded."
                 ),
+                io.Boolean.Input(
+                    "keep",
+                    default=False,
+                    optional=True,
+                    tooltip="Keep it as it is while the picture is generated to it.",
+                ),
             ],
             outputs=[
                 io.Latent.Output("latent", display_name="latent", tooltip="The sound."),
@@ -93,11 +103,14 @@ class EncodeAudio(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio: io.Audio.Type, audio_vae: io.Vae.Type, like: io.Latent.Type | None = None) -> io.NodeOutput:
+    def execute(
+        cls, audio: io.Audio.Type, audio_vae: io.Vae.Type, like: io.Latent.Type | None = None, keep: bool = False
+    ) -> io.NodeOutput:
         from ..pipelines.host.codec import encode_audio
+        from ..pipelines.host.latents import kept
 
         latent, info = encode_audio(audio, audio_vae, like)
-        return io.NodeOutput(latent, info, ui=ui.PreviewText(info))
+        return io.NodeOutput(kept(latent) if keep else latent, info, ui=ui.PreviewText(info))
 
 
 class DecodeAudio(io.ComfyNode):

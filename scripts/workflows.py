@@ -131,6 +131,7 @@ RECAPTION = Workflow(
         **TEXT_TO_VIDEO.nodes,
         "recaption": Placed("KinetophoneRecaption", {"prompt": "a small green cube spins"}, 1, 0, 300),
         "edit": Placed("KinetophoneScreenplayEdit", {"screenplay": ("recaption", 0)}, 1, 8, 300),
+        "server": Placed("KinetophoneLanguageServer", {}, 1, 15, 140),
         "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": ("edit", 1)}, 2, 0, 200),
         "guidance": Placed(
             "KinetophoneGuidance",
@@ -146,7 +147,7 @@ RECAPTION = Workflow(
     },
     groups=(
         Group("1  Model, size and length", ("loader", "latent", "schedule")),
-        Group("2  A short prompt, written out, and reviewed", ("recaption", "edit"), "#8A8"),
+        Group("2  A short prompt, written out, and reviewed", ("recaption", "edit", "server"), "#8A8"),
         Group("3  Sample", ("text", "guidance", "sampler"), "#88A"),
         Group("4  Decode and save", ("decode", "save"), "#A88"),
     ),
@@ -154,7 +155,8 @@ RECAPTION = Workflow(
         "## Recaption, review, generate\n"
         "*Recaption* leaves your words as they are and adds what they leave open, in words that the model was trained "
         "on; it lists every addition. *Edit Screenplay* shows the result: switch *locked* on to keep your own "
-        "version of it."
+        "version of it. To let a language model on your machine write instead, connect *Language Model Server* to "
+        "*server*."
     ),
 )  # fmt: skip
 
@@ -192,12 +194,61 @@ STORYBOARD = Workflow(
     ),
 )  # fmt: skip
 
+LINES = """0-4 a large red ball bounces on green grass under a clear blue sky | ANNA@0.5: "Look, how high it jumps!" \
+| BO@2.6: "It will stop soon."
+"""
+
+DIALOGUE = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "board": Placed("KinetophoneStoryboard", {"storyboard": LINES}, 1, 0, 260),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "screenplay": ("board", 0)}, 1, 7, 300),
+        "latent": Placed("KinetophoneEmptyLatent", {"seconds": ("board", 1)}, 0, 5, 260),
+        "speak": Placed("KinetophoneSpeak", {"screenplay": ("board", 0), "voices": "ANNA: woman\nBO: man"}, 2, 0, 300),
+        "sound": Placed(
+            "KinetophoneEncodeAudio",
+            {"audio": ("speak", 0), "audio_vae": ("loader", 3), "like": ("latent", 0), "keep": True}, 2, 8, 140,
+        ),
+        "joined": Placed("KinetophoneConcatAV", {"video": ("latent", 0), "audio": ("sound", 0)}, 2, 12, 80),
+        "guidance": Placed(
+            "KinetophoneGuidance",
+            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 3, 0, 200,
+        ),
+        "sampler": Placed(
+            "KinetophoneSampler",
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("joined", 0), "seed": 7}, 3, 6, 200,
+        ),
+        "decode": Placed(
+            "KinetophoneDecode",
+            {"latent": ("sampler", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 3, 11, 140,
+        ),
+        "mix": Placed(
+            "KinetophoneMixSound", {"video": ("decode", 0), "audio": ("speak", 0), "own_level": -60.0}, 4, 0, 300
+        ),
+        "save": Placed("KinetophoneSave", {"video": ("mix", 0), "filename_prefix": "kinetophone/dialogue"}, 4, 8, 420),
+    },
+    groups=(
+        Group("1  Model and size", ("loader", "latent", "schedule")),
+        Group("2  Who says what when", ("board", "text", "speak"), "#8A8"),
+        Group("3  The speech is kept, the picture is generated", ("sound", "joined", "guidance", "sampler", "decode"),
+            "#88A"),
+        Group("4  The voices at full quality", ("mix", "save"), "#A88"),
+    ),
+    note=(
+        "## Dialogue\n"
+        "Lines of the storyboard are spoken by offline voices, each at its time; the sound is kept while the picture "
+        "is generated beside it. *Mix Sound* then puts the original voices into the file, in place of what the model's "
+        "autoencoder made of them. *Speak* needs the packages that its help page names."
+    ),
+)  # fmt: skip
+
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
     "03_sound_and_picture_apart": APART,
     "04_recaption": RECAPTION,
     "05_storyboard": STORYBOARD,
+    "06_dialogue": DIALOGUE,
 }
 
 

@@ -73,6 +73,11 @@ def concatenate(video: Latent, audio: Latent) -> Latent:
     return joined
 
 
+def kept(latent: Latent) -> Latent:
+    """The latent with a mask that keeps all of it: what is generated beside it follows it."""
+    return {**latent, "noise_mask": torch.zeros_like(_ones(latent["samples"]))}
+
+
 def separate(latent: Latent, like: Latent | None = None) -> tuple[Latent, Latent]:
     """Picture and sound of a joint latent, masks included; `like` gives the shapes of a packed one."""
     if like is not None:

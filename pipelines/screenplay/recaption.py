@@ -201,7 +201,7 @@ def _storyboard(body: str) -> Screenplay:
     if not shots:
         raise ValueError(
             'The reply holds no storyboard and no screenplay: expected lines such as "0-2 a red ball bounces | sound: '
-            'thumps". Feed the instruction output to the language model, and its whole reply back; or try another seed or '
-            f"a larger model. The reply began: {body[:160]!r}"
+            'thumps". Feed the instruction output to the language model, and its whole reply back; or try another '
+            f"seed or a larger model. The reply began: {body[:160]!r}"
         )
     return parse("\n".join(shots))

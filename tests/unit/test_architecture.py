@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    "types", "clock", "model", "vae", "text", "screenplay", "sampling", "clip", "sync", "inspect", "marks", "media",
-    "weights", "generate", "world", "train", "cli", "host",
+    "types", "clock", "model", "vae", "text", "screenplay", "speech", "sampling", "clip", "sync", "inspect", "marks",
+    "media", "weights", "generate", "world", "train", "cli", "host",
 )  # fmt: skip
 HOST_MODULES = {
     "comfy", "comfy_api", "comfy_api_nodes", "comfy_execution", "comfy_extras", "execution", "folder_paths",

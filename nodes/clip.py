@@ -1,0 +1,65 @@
+"""Clip stage."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+
+class MixSound(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneMixSound",
+            display_name="Mix Sound",
+            category="Kinetophone/clip",
+            description=(
+                "Puts a sound under a video, or in place of its own; sets levels, fades, loudness, channels and sample "
+                "rate. The track is exactly as long as the picture, true peaks stay below -1 dB, and nothing is "
+                "computed before the video is saved or shown."
+            ),
+            inputs=[
+                io.Video.Input("video", tooltip="Any video."),
+                io.Audio.Input("audio", optional=True, tooltip="A sound to add: speech, music, an effect."),
+                _decibels("own_level", "The video's own sound. At -60 it is left out."),
+                _decibels("added_level", "The added sound. At -60 it is left out."),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=-3600.0,
+                    max=3600.0,
+                    step=0.01,
+                    tooltip="When the added sound begins, in seconds. Below 0 its beginning is cut off.",
+                ),
+                io.Float.Input("fade_in", default=0.0, min=0.0, max=60.0, step=0.05, tooltip="Seconds to full level."),
+                io.Float.Input("fade_out", default=0.0, min=0.0, max=60.0, step=0.05, tooltip="Seconds to silence."),
+                io.Combo.Input(
+                    "loudness",
+                    options=["as it is", "-14 LUFS (web)", "-16 LUFS (podcast)", "-23 LUFS (broadcast)"],
+                    default="as it is",
+                    tooltip="Level the whole track as heard (ITU-R BS.1770).",
+                ),
+                io.Combo.Input(
+                    "channels",
+                    options=["as they are", "mono", "stereo"],
+                    default="as they are",
+                    tooltip="Mono is copied to both sides of stereo; stereo is averaged to mono.",
+                ),
+                io.Combo.Input(
+                    "rate",
+                    options=["as it is", "48000", "44100", "24000", "16000"],
+                    default="as it is",
+                    tooltip="Samples a second. As it is: the highest of the parts.",
+                ),
+            ],
+            outputs=[io.Video.Output("mixed", display_name="video", tooltip="The same picture with the new sound.")],
+        )
+
+    @classmethod
+    def execute(cls, video: io.Video.Type, audio: io.Audio.Type | None = None, **settings: object) -> io.NodeOutput:
+        from ..pipelines.host.mix import mix_sound
+
+        return io.NodeOutput(mix_sound(video, audio, settings))
+
+
+def _decibels(name: str, tooltip: str) -> io.Float.Input:
+    return io.Float.Input(name, default=0.0, min=-60.0, max=24.0, step=0.5, tooltip=f"{tooltip} In dB; 0 as it is.")
