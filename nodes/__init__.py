@@ -17,12 +17,13 @@ from .sample import GuidanceNode, Sampler, Schedule
 from .save import Save
 from .screenplay import LanguageServer, Preflight, Recaption, ScreenplayEdit, Storyboard
 from .speech import Speak
+from .sync import AlignSync, MeasureSync
 from .text import TextEncode
 
 NODES: list[type[io.ComfyNode]] = [
     Loader, Recaption, LanguageServer, Storyboard, ScreenplayEdit, Speak, TextEncode, EmptyLatent,
     ConcatAV, SeparateAV, Schedule, GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio,
-    MixSound, Save,
+    MixSound, MeasureSync, AlignSync, Save,
 ]  # fmt: skip
 
 # The oldest host never calls on_load, so this happens at import.

@@ -242,6 +242,29 @@ DIALOGUE = Workflow(
     ),
 )  # fmt: skip
 
+SYNC = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "measure": Placed("KinetophoneMeasureSync", {"video": ("decode", 0)}, 3, 5, 200),
+        "plot": Placed("PreviewImage", {"images": ("measure", 3)}, 3, 11, 300),
+        "align": Placed("KinetophoneAlignSync", {"video": ("decode", 0), "offset": ("measure", 0)}, 4, 0, 120),
+        "save": Placed("KinetophoneSave", {"video": ("align", 0), "filename_prefix": "kinetophone/sync"}, 4, 5, 420),
+    },
+    groups=(
+        Group("1  Model, size and length", ("loader", "latent", "schedule")),
+        Group("2  What should happen", ("text",), "#8A8"),
+        Group("3  Sample", ("guidance", "sampler"), "#88A"),
+        Group("4  Measure", ("decode", "measure", "plot"), "#8A8"),
+        Group("5  Put it right, and save", ("align", "save"), "#A88"),
+    ),
+    note=(
+        "## Sound where the picture is\n"
+        "*Measure Sync* finds instants that can be seen and instants that can be heard, and how far they are apart; "
+        "*Align Sync* moves the sound by that much. Load any video of your own in place of the generated one. Where "
+        "nothing happens at one moment, the node says so and nothing is moved."
+    ),
+)  # fmt: skip
+
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
@@ -249,6 +272,7 @@ WORKFLOWS = {
     "04_recaption": RECAPTION,
     "05_storyboard": STORYBOARD,
     "06_dialogue": DIALOGUE,
+    "07_sync": SYNC,
 }
 
 

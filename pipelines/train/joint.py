@@ -56,7 +56,9 @@ class JointOptions:
     """What a joint run reads from its configuration.
 
     `buckets` maps sizes such as `7x8x14` to their share of steps; `cuts` is the share of steps with clips in two shots,
-    from the first `twins` shards, of buckets of at least `CUT_STEPS` steps.
+    from the first `twins` shards, of buckets of at least `CUT_STEPS` steps. Cells that show an object count up to
+    1 + `object_weight` times, less the noisier they are: where noise hides what is there, more weight would make the
+    model see objects everywhere.
     """
 
     codec: str
@@ -76,6 +78,7 @@ class JointOptions:
     twins: int = 4
     audio_weight: float = 0.35
     probe_weight: float = 0.2
+    object_weight: float = 0.0
     sheet_bucket: str = "7x8x14"
 
     @classmethod
@@ -205,7 +208,8 @@ class JointTask:
         noisy = AVLatent(_noised(clean.video, levels.video, generator), _noised(clean.audio, levels.audio, generator))
         dtype = torch.bfloat16 if self.lowers(forward) else torch.float32
         video, audio, scores = forward(batch["ids"], noisy.to(dtype), levels, batch.get("spans"))
-        video_loss = _weighted_error(video, clean.video, levels.video)
+        objects = (batch["classes"][:, 1:2] > 0) * (1 - _broadcast(levels.video, clean.video))
+        video_loss = _weighted_error(video, clean.video, levels.video, 1 + self.options.object_weight * objects)
         audio_loss = _weighted_error(audio, clean.audio, levels.audio)
         probe_loss = _probe_error(scores.float(), batch["classes"].long())
         total = video_loss + self.options.audio_weight * audio_loss + self.options.probe_weight * probe_loss
@@ -251,10 +255,10 @@ def _noised(clean: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
     return torch.lerp(clean, noise, _broadcast(level, clean))
 
 
-def _weighted_error(predicted: Tensor, clean: Tensor, level: Tensor) -> Tensor:
+def _weighted_error(predicted: Tensor, clean: Tensor, level: Tensor, importance: Tensor | float = 1.0) -> Tensor:
     """Velocity loss of the cells that are noisy at all."""
     level = _broadcast(level, clean)
-    weight = (level > 0) / level.clamp_min(WEIGHT_FLOOR).square()
+    weight = importance * (level > 0) / level.clamp_min(WEIGHT_FLOOR).square()
     return ((predicted.float() - clean).square() * weight).mean()
 
 
