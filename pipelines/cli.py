@@ -21,7 +21,7 @@ from .generate import Request, generate
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 from .media.write import write
 from .sampling.guidance import Guidance
-from .screenplay.recaption import shot_caption
+from .screenplay.recaption import shot_description
 from .screenplay.storyboard import read_screenplay
 from .text.tokenizer import vocabulary_note
 from .types import Screenplay, Shot
@@ -129,7 +129,7 @@ def _notes(request: Request, models: Models) -> None:
     for note in request.plan(models.config).notes:
         print(note, file=sys.stderr)
     for shot in request.shots:
-        print(vocabulary_note(models.tokenizer, shot_caption(shot)), file=sys.stderr)
+        print(vocabulary_note(models.tokenizer, shot_description(shot)), file=sys.stderr)
 
 
 def _progress_of_sampling(request: Request, models: Models) -> Clip:

@@ -17,7 +17,7 @@ from .sampling.guidance import Guidance
 from .sampling.loop import sample_euler
 from .sampling.noise import draw_noise
 from .sampling.schedule import flow_schedule
-from .screenplay.recaption import shot_caption
+from .screenplay.recaption import shot_description
 from .text.shots import shots_in_time
 from .types import AVLatent, Shot, TextContext, VideoShape
 from .weights.load import Models
@@ -78,7 +78,7 @@ def encode_text(models: Models, prompt: str) -> TextContext:
 
 def encode_shots(models: Models, shots: tuple[Shot, ...]) -> TextContext:
     """The context of a screenplay, each caption in its time."""
-    contexts = [encode_text(models, shot_caption(shot)) for shot in shots]
+    contexts = [encode_text(models, shot_description(shot)) for shot in shots]
     return shots_in_time(contexts, shots) if len(shots) > 1 else contexts[0]
 
 

@@ -220,7 +220,7 @@ DIALOGUE = Workflow(
         ),
         "decode": Placed(
             "KinetophoneDecode",
-            {"latent": ("sampler", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 3, 11, 140,
+            {"latent": ("sampler", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 3, 14, 140,
         ),
         "mix": Placed(
             "KinetophoneMixSound", {"video": ("decode", 0), "audio": ("speak", 0), "own_level": -60.0}, 4, 0, 300

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..model.config import TextConfig
 from ..model.ops import TORCH
-from ..screenplay.recaption import shot_caption, timed_caption
+from ..screenplay.recaption import shot_description, timed_caption
 from ..text.encoder import TextEncoder
 from ..text.shots import shots_in_time
 from ..text.tokenizer import Tokenizer, split, vocabulary_note
@@ -120,9 +120,11 @@ def encode_prompt(clip: Any, text: str) -> Any:
 
 def encode_screenplay(clip: Any, screenplay: Screenplay) -> Any:
     """The host's CONDITIONING of a screenplay: timed text for our encoder, prose with times for every other."""
-    if len(screenplay.shots) == 1 or not isinstance(getattr(clip, "tokenizer", None), HostTokenizer):
+    if not isinstance(getattr(clip, "tokenizer", None), HostTokenizer):
         return encode_prompt(clip, timed_caption(screenplay))
-    rows = [encode_prompt(clip, shot_caption(shot))[0] for shot in screenplay.shots]
+    rows = [encode_prompt(clip, shot_description(shot))[0] for shot in screenplay.shots]
+    if len(rows) == 1:
+        return rows
     contexts = [TextContext(tokens, tokens.ne(0).any(-1)) for tokens, _ in rows]
     timed = shots_in_time(contexts, screenplay.shots)
     return [[timed.tokens, {**rows[0][1], SPANS: timed.spans}]]
@@ -136,10 +138,11 @@ def prompt_note(clip: Any, text: str) -> str:
 
 def screenplay_note(clip: Any, screenplay: Screenplay) -> str:
     """How a screenplay is read, and what the model does not know of each shot."""
-    if len(screenplay.shots) == 1:
-        return prompt_note(clip, timed_caption(screenplay))
     if not isinstance(getattr(clip, "tokenizer", None), HostTokenizer):
         return "Written as one text with times: this model takes no timed conditioning."
-    return "\n".join(
-        f"{shot.start:g} to {shot.end:g} s: {prompt_note(clip, shot_caption(shot))}" for shot in screenplay.shots
-    )
+    notes = [
+        f"{shot.start:g} to {shot.end:g} s: {prompt_note(clip, shot_description(shot))}" for shot in screenplay.shots
+    ]
+    if any(shot.lines for shot in screenplay.shots):
+        notes.append("Dialogue is left out, the model knows no speech: Speak says it.")
+    return "\n".join(notes)

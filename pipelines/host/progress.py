@@ -24,7 +24,9 @@ def frame_progress(total: int, node_id: str | None, verb: str) -> Callable[[int,
         comfy.model_management.throw_exception_if_processing_interrupted()
         bar.update_absolute(done, total)
         now = time.monotonic()
-        if now - last >= INTERVAL:
+        if done == total:
+            show_text(f"{total} frames in {spoken_time(now - began)}", node_id)
+        elif now - last >= INTERVAL:
             last = now
             left = (now - began) / done * (total - done)
             show_text(f"{verb} frame {done} of {total}, {spoken_time(left)} left", node_id)

@@ -123,11 +123,16 @@ def timed_caption(screenplay: Screenplay) -> str:
     return "\n".join(f"{shot.start:g}-{shot.end:g} s: {shot_caption(shot)}" for shot in screenplay.shots)
 
 
-def shot_caption(shot: Shot) -> str:
-    """One text of everything that the shot says."""
+def shot_description(shot: Shot) -> str:
+    """One text of what is seen and heard in the shot, for models that know no speech."""
     parts = [shot.caption.rstrip()]
     parts += [f"Camera: {shot.camera}."] if shot.camera else []
-    parts += [f"Sound: {cue.sound}." for cue in shot.cues]
+    return " ".join([*parts, *(f"Sound: {cue.sound}." for cue in shot.cues)])
+
+
+def shot_caption(shot: Shot) -> str:
+    """One text of everything that the shot says."""
+    parts = [shot_description(shot)]
     # A line that the caption already quotes is not said twice.
     parts += [
         f'{line.speaker.capitalize()} says: "{line.text}"' for line in shot.lines if line.text not in shot.caption

@@ -23,8 +23,8 @@ UNSEEN = 0.35
 RIVAL = 0.09
 # How much better, for every second that it is further away, a lag must explain the events than a nearer one.
 PATIENCE = 0.2
-# What confidence is left when another lag explains the events just as well. Less than LEAST is a guess.
-AMBIGUOUS = 0.4
+# A rival with this share of the best score explains the events as well. Less confidence than LEAST is a guess.
+EQUAL = 0.88
 LEAST = 0.33
 
 
@@ -51,7 +51,7 @@ class Sync:
             return f"The offset cannot be measured: {self.reason}\n{found}"
         late = abs(self.offset) * 1000
         where = "in sync with" if late < 5 else f"{late:.0f} ms {'after' if self.offset > 0 else 'before'}"
-        return f"The sound is {where} the picture (confidence {self.confidence:.2f}).{self.reason}\n{found}"
+        return f"The sound is {where} the picture (confidence {self.confidence:.2f}).\n{found}"
 
 
 def measure_sync(clip: Clip, reach: float = REACH) -> Sync:
@@ -74,12 +74,12 @@ def match(picture: Events, sound: Events, seconds: float, reach: float = REACH) 
     rivals = scores[(lags - lags[best]).abs() > RIVAL]
     offset, matched = _refined(picture, sound, lags[best].item())
     rival = (rivals.max() / scores[best]).item() if len(rivals) else 0.0
-    alone = AMBIGUOUS + (1 - AMBIGUOUS) * min(1.0, 2 * (1 - rival))
-    confidence = scores[best].item() * (1 - 0.5**matched) * alone
+    if rival > EQUAL:
+        return _unknown("what happens repeats evenly, so that several offsets explain it.", picture, sound)
+    confidence = scores[best].item() * (1 - 0.5**matched) * min(1.0, 0.4 + 1.2 * (1 - rival))
     if confidence < LEAST:
         return _unknown("what is seen and what is heard do not fit together at any offset.", picture, sound)
-    reason = " Another offset explains it nearly as well: the events repeat." if rival > 0.85 else ""
-    return Sync(offset, round(min(confidence, 1.0), 3), matched, reason, lags, scores, picture, sound)
+    return Sync(offset, round(min(confidence, 1.0), 3), matched, "", lags, scores, picture, sound)
 
 
 def _scores(picture: Events, sound: Events, lags: Tensor, seconds: float) -> Tensor:

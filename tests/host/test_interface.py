@@ -81,7 +81,7 @@ def test_example_workflows_are_current_and_run(host: Host, info: dict, base: Pat
     else:
         set_value(stored, info, "KinetophoneEmptyLatent", "seconds", 0.7)
     outputs = host.run(to_api(stored, info), stored)
-    files = [item for output in outputs.values() for item in output.get("images", [])]
+    files = [item for output in outputs.values() for item in output.get("images", []) if item["type"] == "output"]
     assert len(files) == 1 and files[0]["filename"].endswith(".mp4")
 
 

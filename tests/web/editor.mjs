@@ -33,6 +33,26 @@ for (const name of names) {
   await shot(name);
 }
 
+// A run says on the nodes what it changed and found, and that is no part of the workflow.
+await page.evaluate(async (pack) => {
+  const workflow = await (await fetch(`/api/workflow_templates/${pack}/04_recaption.json`)).json();
+  await window.app.loadGraphData(workflow);
+  await window.app.queuePrompt(0, 1);
+}, pack);
+await page.waitForFunction(
+  () => window.app.graph._nodes.some(
+    (node) => node.type === "KinetophoneTextEncode" && node.widgets.some((widget) => widget.name === "kinetophone_note"),
+  ),
+  null, { timeout: 120000 },
+);
+const said = await page.evaluate(() => Object.fromEntries(window.app.graph._nodes.flatMap((node) =>
+  (node.widgets ?? []).filter((w) => w.name === "kinetophone_note").map((w) => [node.type, w.value]))));
+for (const kind of ["KinetophoneEmptyLatent", "KinetophoneRecaption", "KinetophoneScreenplayEdit", "KinetophoneTextEncode"])
+  if (!said[kind]) throw new Error(`${kind} says nothing: ${JSON.stringify(said)}`);
+const stored = await page.evaluate(() => JSON.stringify(window.app.graph.serialize()));
+if (stored.includes(said.KinetophoneEmptyLatent.split("\n")[0])) throw new Error("A node's note went into the workflow.");
+await shot("said");
+
 await page.evaluate(() => window.app.graph.clear());
 const data = [...(await readFile(video))];
 await page.evaluate(async (bytes) => {
