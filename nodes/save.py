@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
+from ..pipelines.marks.options import LANGUAGES
 from ..pipelines.media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 
 
@@ -36,6 +37,13 @@ class Save(io.ComfyNode):
                     default=DEFAULT_QUALITY,
                     tooltip="high is larger, small is smaller and slower.",
                 ),
+                io.Combo.Input(
+                    "disclosure",
+                    options=list(LANGUAGES),
+                    default=LANGUAGES[0],
+                    optional=True,
+                    tooltip="The language in which the file says that it was made by a model, in its comment.",
+                ),
             ],
             outputs=[
                 io.Video.Output("saved", display_name="video", tooltip="The same video, to use further."),
@@ -44,11 +52,15 @@ class Save(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, video: io.Video.Type, filename_prefix: str, format: str, quality: str) -> io.NodeOutput:
+    def execute(
+        cls, video: io.Video.Type, filename_prefix: str, format: str, quality: str, disclosure: str = LANGUAGES[0]
+    ) -> io.NodeOutput:
         from ..pipelines.host.media import StreamVideo, save_output
+        from ..pipelines.marks.disclosure import disclosure as told
 
         hidden = cls.hidden
-        metadata = {**(hidden.extra_pnginfo or {}), "prompt": hidden.prompt} if hidden.prompt else {}
+        workflow = {**(hidden.extra_pnginfo or {}), "prompt": hidden.prompt} if hidden.prompt else {}
+        metadata = {**workflow, **told(disclosure)}
         target = save_output(video, filename_prefix, format, quality, metadata, hidden.unique_id)
         shown = ui.PreviewVideo([ui.SavedResult(target.filename, target.subfolder, io.FolderType.output)])
         return io.NodeOutput(StreamVideo.of_file(target.path), str(target.path), ui=shown)

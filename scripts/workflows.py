@@ -35,20 +35,22 @@ TEXT_TO_VIDEO = Workflow(
             "KinetophoneDecode",
             {"latent": ("sampler", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 3, 0, 140,
         ),
-        "save": Placed("KinetophoneSave", {"video": ("decode", 0)}, 3, 5, 420),
+        "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 3, 5, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0)}, 3, 12, 440),
     },
     groups=(
         Group("1  Model, size and length", ("loader", "latent", "schedule")),
         Group("2  What should happen", ("text",), "#8A8"),
         Group("3  Sample", ("guidance", "sampler"), "#88A"),
-        Group("4  Decode and save", ("decode", "save"), "#A88"),
+        Group("4  Decode, mark and save", ("decode", "mark", "save"), "#A88"),
     ),
     note=(
         "## Text to video with sound\n"
         "Write a prompt and press Run. The built-in model needs no download and runs on a CPU.\n\n"
         "It knows balls, cubes, cylinders and cones in ten colours, skies, weathers, grounds and actions (bounces, "
         "rolls, hops, spins, hovers, flashes and beeps), and the sounds that belong to them. Words that it does not "
-        "know are listed on *Encode Prompt*."
+        "know are listed on *Encode Prompt*. *Watermark* says on the picture that it was made by a model: remove the "
+        "node if you mark your videos otherwise."
     ),
 )  # fmt: skip
 
@@ -112,7 +114,8 @@ APART = Workflow(
             "KinetophoneDecode",
             {"latent": ("joined", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 4, 3, 140,
         ),
-        "save": Placed("KinetophoneSave", {"video": ("decode", 0), "filename_prefix": "kinetophone/apart"}, 4, 7, 420),
+        "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 4, 8, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/apart"}, 5, 0, 440),
     },
     groups=(
         Group("1  Generate", ("loader", "latent", "schedule", "text", "guidance", "sampler"), "#88A"),
@@ -142,14 +145,14 @@ RECAPTION = Workflow(
             {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 10, 200,
         ),
         "save": Placed(
-            "KinetophoneSave", {"video": ("decode", 0), "filename_prefix": "kinetophone/recaption"}, 3, 5, 420
+            "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/recaption"}, 3, 12, 440
         ),
     },
     groups=(
         Group("1  Model, size and length", ("loader", "latent", "schedule")),
         Group("2  A short prompt, written out, and reviewed", ("recaption", "edit", "server"), "#8A8"),
         Group("3  Sample", ("text", "guidance", "sampler"), "#88A"),
-        Group("4  Decode and save", ("decode", "save"), "#A88"),
+        Group("4  Decode, mark and save", ("decode", "mark", "save"), "#A88"),
     ),
     note=(
         "## Recaption, review, generate\n"
@@ -178,14 +181,14 @@ STORYBOARD = Workflow(
             {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("preflight", 0), "seed": 7}, 2, 12, 200,
         ),
         "save": Placed(
-            "KinetophoneSave", {"video": ("decode", 0), "filename_prefix": "kinetophone/storyboard"}, 3, 5, 420
+            "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/storyboard"}, 3, 12, 440
         ),
     },
     groups=(
         Group("1  Model and size", ("loader", "latent", "schedule")),
         Group("2  Shots, one a line", ("board", "text"), "#8A8"),
         Group("3  See what it takes, and sample", ("guidance", "preflight", "sampler"), "#88A"),
-        Group("4  Decode and save", ("decode", "save"), "#A88"),
+        Group("4  Decode, mark and save", ("decode", "mark", "save"), "#A88"),
     ),
     note=(
         "## Several shots in one video\n"
@@ -225,14 +228,15 @@ DIALOGUE = Workflow(
         "mix": Placed(
             "KinetophoneMixSound", {"video": ("decode", 0), "audio": ("speak", 0), "own_level": -60.0}, 4, 0, 300
         ),
-        "save": Placed("KinetophoneSave", {"video": ("mix", 0), "filename_prefix": "kinetophone/dialogue"}, 4, 8, 420),
+        "mark": Placed("KinetophoneWatermark", {"video": ("mix", 0)}, 4, 9, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/dialogue"}, 5, 0, 440),
     },
     groups=(
         Group("1  Model and size", ("loader", "latent", "schedule")),
         Group("2  Who says what when", ("board", "text", "speak"), "#8A8"),
         Group("3  The speech is kept, the picture is generated", ("sound", "joined", "guidance", "sampler", "decode"),
             "#88A"),
-        Group("4  The voices at full quality", ("mix", "save"), "#A88"),
+        Group("4  The voices at full quality", ("mix", "mark", "save"), "#A88"),
     ),
     note=(
         "## Dialogue\n"
@@ -248,14 +252,15 @@ SYNC = Workflow(
         "measure": Placed("KinetophoneMeasureSync", {"video": ("decode", 0)}, 3, 5, 200),
         "plot": Placed("PreviewImage", {"images": ("measure", 3)}, 3, 11, 300),
         "align": Placed("KinetophoneAlignSync", {"video": ("decode", 0), "offset": ("measure", 0)}, 4, 0, 120),
-        "save": Placed("KinetophoneSave", {"video": ("align", 0), "filename_prefix": "kinetophone/sync"}, 4, 5, 420),
+        "mark": Placed("KinetophoneWatermark", {"video": ("align", 0)}, 4, 5, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/sync"}, 4, 12, 440),
     },
     groups=(
         Group("1  Model, size and length", ("loader", "latent", "schedule")),
         Group("2  What should happen", ("text",), "#8A8"),
         Group("3  Sample", ("guidance", "sampler"), "#88A"),
         Group("4  Measure", ("decode", "measure", "plot"), "#8A8"),
-        Group("5  Put it right, and save", ("align", "save"), "#A88"),
+        Group("5  Put it right, mark and save", ("align", "mark", "save"), "#A88"),
     ),
     note=(
         "## Sound where the picture is\n"

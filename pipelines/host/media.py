@@ -14,6 +14,7 @@ from comfy_api.latest import Input, Types
 
 from ..clip.clip import Clip, Sound, silent
 from ..clip.stages import trim
+from ..marks.disclosure import TAG
 from ..media.formats import DEFAULT_FORMAT, Format, find_format
 from ..media.read import read
 from ..media.write import write, write_to
@@ -153,7 +154,9 @@ def save_output(
     """Write any VIDEO below the output folder, with progress on the node and its lineage among the tags."""
     kind, clip = find_format(format_name), clip_of(video)
     target = output_target(prefix, kind.extension, clip.shape.width, clip.shape.height)
-    tags = {} if args.disable_metadata else {**metadata, "kinetophone": dict(clip.lineage)}
+    # What is said to people stays, even where the host is told to keep its workflows to itself.
+    said = {key: metadata[key] for key in (TAG,) if key in metadata}
+    tags = said if args.disable_metadata else {**metadata, "kinetophone": dict(clip.lineage)}
     report = frame_progress(clip.shape.frames, node_id, "writing")
     write(clip, target.path, kind, text_tags(tags), quality=quality, on_frame=report)
     return target

@@ -157,6 +157,7 @@ def test_nodes_import_at_the_start_only_what_their_schemas_need() -> None:
         "pipelines.clock",
         "pipelines.host.paths",
         "pipelines.host.register",
+        "pipelines.marks.options",
         "pipelines.media.formats",
         "pipelines.screenplay.options",
     }

@@ -1,0 +1,1 @@
+"""Marks: what tells people and programs that a video was made by a model."""

@@ -1,0 +1,11 @@
+"""What a user can choose from. Read when the host starts, so nothing is loaded here."""
+
+from __future__ import annotations
+
+NONE = "none"
+# The first is the default; `disclosure.yaml` has a text for each.
+LANGUAGES = (
+    "English", "Deutsch", "Français", "Español", "Italiano", "Polski", "Português", "Nederlands", "日本語", "한국어",
+    "中文", NONE,
+)  # fmt: skip
+PLACES = ("moving", "top left", "top right", "left", "right", "bottom left", "bottom right")

@@ -1,0 +1,48 @@
+"""Marks in a real graph: seen in the file, and read from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from harness import Failed, Host
+from test_nodes import link, saved
+
+
+def prompt(save: dict | None = None, **changes: object) -> dict:
+    """A grey picture of two seconds, marked and saved."""
+    mark = {"video": link("video"), "text": "Made with AI", "size": 0.12, "opacity": 0.9, "place": "moving", **changes}
+    kept = {"video": link("mark"), "filename_prefix": "marked", "format": "mp4-h264", "quality": "standard"}
+    grey = {"width": 320, "height": 192, "batch_size": 48, "color": 0x808080}
+    return {
+        "image": {"class_type": "EmptyImage", "inputs": grey},
+        "video": {"class_type": "CreateVideo", "inputs": {"images": link("image"), "fps": 24.0}},
+        "mark": {"class_type": "KinetophoneWatermark", "inputs": mark},
+        "save": {"class_type": "KinetophoneSave", "inputs": {**kept, **(save or {})}},
+    }
+
+
+def opened(path: Path) -> tuple[np.ndarray, dict]:
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0)).to_ndarray(format="rgb24"), dict(container.metadata)
+
+
+def test_the_badge_and_the_disclosure_are_in_the_file(host: Host, base: Path) -> None:
+    frame, tags = opened(saved(base, host.run(prompt()))[0])
+    away = np.abs(frame.astype(int) - 128).max(-1) > 20
+    assert 0.005 < away.mean() < 0.08 and not away[100:].any()
+    assert "artificial intelligence" in tags["comment"]
+
+
+def test_another_language_or_none_can_be_chosen(host: Host, base: Path) -> None:
+    assert "Intelligenz" in opened(saved(base, host.run(prompt({"disclosure": "Deutsch"})))[0])[1]["comment"]
+    assert "comment" not in opened(saved(base, host.run(prompt({"disclosure": "none"})))[0])[1]
+
+
+def test_a_badge_that_does_not_fit_leaves_no_file(host: Host, base: Path) -> None:
+    before = set((base / "output").rglob("*"))
+    with pytest.raises(Failed, match="does not fit"):
+        host.run(prompt(text="a text that is far too long for this", size=0.5))
+    assert set((base / "output").rglob("*")) == before

@@ -1,0 +1,112 @@
+"""Marks that people see: the badge on the picture, and what the file says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+from kinetophone.pipelines.clip.clip import Clip, silent
+from kinetophone.pipelines.marks import disclosure as module
+from kinetophone.pipelines.marks.disclosure import TAG, disclosure
+from kinetophone.pipelines.marks.options import LANGUAGES, NONE
+from kinetophone.pipelines.marks.options import PLACES as CHOICES
+from kinetophone.pipelines.marks.visible import PLACES, STAY, draw_badge, image_badge, marked, whereabouts
+from kinetophone.pipelines.types import VideoShape
+
+FPS = Fraction(24)
+
+
+def plain(level: int, frames: int = 24, height: int = 180, width: int = 320) -> Clip:
+    def source(start: int, stop: int) -> Iterator[Tensor]:
+        for first in range(start, stop, 5):
+            yield torch.full((min(5, stop - first), height, width, 3), level, dtype=torch.uint8)
+
+    return Clip(VideoShape(width, height, frames, FPS), source, silent)
+
+
+def changed(clip: Clip, level: int, *span: int) -> Tensor:
+    """Where frames differ from the plain picture, `[n, H, W]`."""
+    return (torch.cat(list(clip.frames(*span))).int() - level).abs().amax(-1) > 2
+
+
+def contrast(frame: Tensor, area: Tensor) -> float:
+    """Ratio of the lightest to the darkest within an area, as WCAG counts it."""
+    light = (frame.float() / 255) ** 2.2 @ torch.tensor([0.2126, 0.7152, 0.0722])
+    inside = light[area]
+    return ((inside.quantile(0.98) + 0.05) / (inside.quantile(0.2) + 0.05)).item()
+
+
+@pytest.mark.parametrize("level", [0, 90, 128, 200, 255])
+def test_the_badge_is_legible_on_every_ground(level: int) -> None:
+    clip = marked(plain(level), draw_badge("Made with AI", 24), "left")
+    area = changed(clip, level, 0, 1)[0]
+    rows, columns = area.nonzero().amin(0), area.nonzero().amax(0)
+    box = torch.zeros_like(area)
+    box[rows[0] + 3 : columns[0] - 3, rows[1] + 12 : columns[1] - 12] = True
+    assert contrast(next(iter(clip.frames(0, 1)))[0], box) > 4.5
+
+
+def test_it_moves_stays_inside_and_leaves_the_rest_alone() -> None:
+    clip = marked(plain(100, frames=24 * 19), draw_badge("Made with AI", 16))
+    middles = []
+    for index in range(0, 24 * 18, 36):
+        area = changed(clip, 100, index, index + 1)[0]
+        if index % 72 == 36:
+            assert 200 < area.sum() < 0.08 * area.numel()
+            assert not area[:4].any() and not area[-20:].any() and not area[:, :4].any() and not area[:, -4:].any()
+            middles.append(area.nonzero().float().mean(0))
+    assert len({tuple((middle / 30).round().tolist()) for middle in middles}) == len(PLACES)
+
+
+def test_it_is_there_from_the_first_frame_and_fades_between_places() -> None:
+    assert whereabouts(Fraction(0)) == ("top left", 1.0)
+    assert whereabouts(STAY - Fraction(1, 8))[1] == pytest.approx(0.5)
+    assert whereabouts(STAY) == ("right", 0.0)
+    assert whereabouts(STAY * len(PLACES) + 1)[0] == "top left"
+
+
+def test_any_span_is_marked_alike_and_the_source_is_left_alone() -> None:
+    frames = torch.full((96, 180, 320, 3), 100, dtype=torch.uint8)
+    base = Clip(VideoShape(320, 180, 96, FPS), lambda a, b: iter([frames[a:b]]), silent)
+    clip = marked(base, draw_badge("AI", 20))
+    whole = torch.cat(list(clip.frames()))
+    assert torch.equal(torch.cat(list(clip.frames(70, 80))), whole[70:80])
+    assert bool((frames == 100).all())
+
+
+def test_an_image_can_be_the_badge() -> None:
+    image = torch.zeros(1, 40, 80, 3)
+    image[..., 0] = 1.0
+    hidden = torch.zeros(1, 40, 80)
+    hidden[:, :, 40:] = 1.0
+    clip = marked(plain(100), image_badge(image, hidden, 20), "top left", 1.0)
+    frame = next(iter(clip.frames(0, 1)))[0]
+    area = (frame.int() - 100).abs().amax(-1) > 2
+    assert area.sum() == pytest.approx(20 * 20, abs=25)
+    assert frame[area].float().mean(0).tolist() == pytest.approx([255, 0, 0], abs=8)
+    assert image_badge(torch.rand(1, 8, 8, 4), None, 10).cover.shape == (10, 10, 1)
+
+
+def test_marks_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 to 60"):
+        draw_badge("  ", 20)
+    with pytest.raises(ValueError, match="1 to 60"):
+        draw_badge("x" * 61, 20)
+    with pytest.raises(ValueError, match="does not fit"):
+        marked(plain(0), draw_badge("a rather long text for so small a picture", 100))
+    with pytest.raises(ValueError, match="no place"):
+        marked(plain(0), draw_badge("AI", 20), "middle")
+
+
+def test_every_language_has_its_sentence() -> None:
+    texts = yaml.safe_load((module.Path(module.__file__).parent / "disclosure.yaml").read_text("utf-8"))
+    assert (*texts, NONE) == LANGUAGES
+    assert set(CHOICES) == {"moving", *PLACES}
+    assert "artificial intelligence" in disclosure("English")[TAG] and disclosure(NONE) == {}
+    with pytest.raises(ValueError, match="no disclosure"):
+        disclosure("Klingon")
