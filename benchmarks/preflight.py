@@ -26,7 +26,8 @@ def once(host, width: int, height: int, seconds: float) -> tuple[float, float]:
     began = time.perf_counter()
     made = host.call("KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=1, sampler_name="euler")[0]
     video = host.call("KinetophoneDecode", latent=made, video_vae=video_vae, audio_vae=audio_vae, fps=24.0)[0][0]
-    host.pack("pipelines.host.media").save_output(video, "preflight", "mp4-h264", "standard", {}, None)
+    style, marks = ("mp4-h264", "standard"), ("none", "never")
+    host.pack("pipelines.host.save").saved(video, "preflight", style, marks, {}, None)
     return estimated, time.perf_counter() - began
 
 

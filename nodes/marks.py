@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..pipelines.marks.options import PLACES
 
@@ -60,3 +60,32 @@ class Watermark(io.ComfyNode):
         from ..pipelines.host.marks import watermarked
 
         return io.NodeOutput(watermarked(video, text, size, opacity, place, image, mask))
+
+
+class Verify(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneVerify",
+            display_name="Verify",
+            category="Kinetophone/marks",
+            description=(
+                "Reads a file's signed provenance (C2PA): who signed it, whether anything was changed since, how it "
+                "was made and of what. Says plainly what is not known. Needs the packages c2pa-python and cryptography."
+            ),
+            is_output_node=True,
+            inputs=[io.Video.Input("video", tooltip="A file, straight from Load Video or Save Video.")],
+            outputs=[
+                io.String.Output("report", display_name="report", tooltip="The verdict in words."),
+                io.String.Output(
+                    "state", display_name="state", tooltip="Trusted, Valid, Invalid, or none where nothing is signed."
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, video: io.Video.Type) -> io.NodeOutput:
+        from ..pipelines.host.marks import verified
+
+        verdict = verified(video)
+        return io.NodeOutput(verdict.text, verdict.state or "none", ui=ui.PreviewText(verdict.text))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..pipelines.marks.options import LANGUAGES
+from ..pipelines.marks.options import LANGUAGES, SIGNING
 from ..pipelines.media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 
 
@@ -44,6 +44,14 @@ class Save(io.ComfyNode):
                     optional=True,
                     tooltip="The language in which the file says that it was made by a model, in its comment.",
                 ),
+                io.Combo.Input(
+                    "sign",
+                    options=list(SIGNING),
+                    default=SIGNING[0],
+                    optional=True,
+                    tooltip="Signed provenance (C2PA) in mp4 files: how it was made, of what, and that nothing was "
+                    "changed since. Needs the packages c2pa-python and cryptography.",
+                ),
             ],
             outputs=[
                 io.Video.Output("saved", display_name="video", tooltip="The same video, to use further."),
@@ -53,14 +61,19 @@ class Save(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, video: io.Video.Type, filename_prefix: str, format: str, quality: str, disclosure: str = LANGUAGES[0]
+        cls,
+        video: io.Video.Type,
+        filename_prefix: str,
+        format: str,
+        quality: str,
+        disclosure: str = LANGUAGES[0],
+        sign: str = SIGNING[0],
     ) -> io.NodeOutput:
-        from ..pipelines.host.media import StreamVideo, save_output
-        from ..pipelines.marks.disclosure import disclosure as told
+        from ..pipelines.host.save import saved
 
         hidden = cls.hidden
         workflow = {**(hidden.extra_pnginfo or {}), "prompt": hidden.prompt} if hidden.prompt else {}
-        metadata = {**workflow, **told(disclosure)}
-        target = save_output(video, filename_prefix, format, quality, metadata, hidden.unique_id)
-        shown = ui.PreviewVideo([ui.SavedResult(target.filename, target.subfolder, io.FolderType.output)])
-        return io.NodeOutput(StreamVideo.of_file(target.path), str(target.path), ui=shown)
+        marks = (disclosure, sign)
+        file, at, told = saved(video, filename_prefix, (format, quality), marks, workflow, hidden.unique_id)
+        shown = ui.PreviewVideo([ui.SavedResult(at.filename, at.subfolder, io.FolderType.output)]).as_dict()
+        return io.NodeOutput(file, str(at.path), ui={**shown, "text": (told,)})

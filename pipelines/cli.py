@@ -3,6 +3,7 @@
 kinetophone "a red ball bounces on grass" -o out.mp4    make a video with sound
 kinetophone --storyboard shots.txt -o out.mp4           several timed shots in one video
 kinetophone vocabulary                                  what the built-in model knows
+kinetophone verify out.mp4                              what a file's signed provenance is worth
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from . import world
 from .clip.clip import Clip
 from .clock import ASPECTS
 from .generate import Request, generate
+from .marks.provenance import verify
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 from .media.write import write
 from .sampling.guidance import Guidance
@@ -30,15 +32,19 @@ from .weights.load import Models, load_models
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0, or 2 for a request that cannot be served, or 130 when stopped."""
+    """Run the command; returns the exit code: 0, 1 for a file that was tampered with, 2 for a request that cannot be
+    served, or 130 when stopped."""
     argv = sys.argv[1:] if argv is None else argv
     if argv == ["vocabulary"]:
         print(vocabulary_text())
         return 0
-    options = _parser().parse_args(argv)
     try:
-        path = run(options)
-    except ValueError as error:
+        if len(argv) == 2 and argv[0] == "verify":
+            verdict = verify(Path(argv[1]))
+            print(verdict.text)
+            return 1 if verdict.state == "Invalid" else 0
+        path = run(_parser().parse_args(argv))
+    except (ValueError, ModuleNotFoundError) as error:
         print(f"kinetophone: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -36,7 +36,7 @@ TEXT_TO_VIDEO = Workflow(
             {"latent": ("sampler", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 3, 0, 140,
         ),
         "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 3, 5, 220),
-        "save": Placed("KinetophoneSave", {"video": ("mark", 0)}, 3, 12, 440),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0)}, 3, 12, 500),
     },
     groups=(
         Group("1  Model, size and length", ("loader", "latent", "schedule")),
@@ -115,7 +115,7 @@ APART = Workflow(
             {"latent": ("joined", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 4, 3, 140,
         ),
         "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 4, 8, 220),
-        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/apart"}, 5, 0, 440),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/apart"}, 5, 0, 500),
     },
     groups=(
         Group("1  Generate", ("loader", "latent", "schedule", "text", "guidance", "sampler"), "#88A"),
@@ -145,7 +145,7 @@ RECAPTION = Workflow(
             {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 10, 200,
         ),
         "save": Placed(
-            "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/recaption"}, 3, 12, 440
+            "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/recaption"}, 3, 12, 500
         ),
     },
     groups=(
@@ -181,7 +181,7 @@ STORYBOARD = Workflow(
             {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("preflight", 0), "seed": 7}, 2, 12, 200,
         ),
         "save": Placed(
-            "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/storyboard"}, 3, 12, 440
+            "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/storyboard"}, 3, 12, 500
         ),
     },
     groups=(
@@ -229,7 +229,7 @@ DIALOGUE = Workflow(
             "KinetophoneMixSound", {"video": ("decode", 0), "audio": ("speak", 0), "own_level": -60.0}, 4, 0, 300
         ),
         "mark": Placed("KinetophoneWatermark", {"video": ("mix", 0)}, 4, 9, 220),
-        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/dialogue"}, 5, 0, 440),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/dialogue"}, 5, 0, 500),
     },
     groups=(
         Group("1  Model and size", ("loader", "latent", "schedule")),
@@ -253,14 +253,15 @@ SYNC = Workflow(
         "plot": Placed("PreviewImage", {"images": ("measure", 3)}, 3, 11, 300),
         "align": Placed("KinetophoneAlignSync", {"video": ("decode", 0), "offset": ("measure", 0)}, 4, 0, 120),
         "mark": Placed("KinetophoneWatermark", {"video": ("align", 0)}, 4, 5, 220),
-        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/sync"}, 4, 12, 440),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/sync"}, 4, 12, 500),
+        "verify": Placed("KinetophoneVerify", {"video": ("save", 0)}, 5, 0, 200),
     },
     groups=(
         Group("1  Model, size and length", ("loader", "latent", "schedule")),
         Group("2  What should happen", ("text",), "#8A8"),
         Group("3  Sample", ("guidance", "sampler"), "#88A"),
         Group("4  Measure", ("decode", "measure", "plot"), "#8A8"),
-        Group("5  Put it right, mark and save", ("align", "mark", "save"), "#A88"),
+        Group("5  Put it right, mark, save, and look at the file", ("align", "mark", "save", "verify"), "#A88"),
     ),
     note=(
         "## Sound where the picture is\n"

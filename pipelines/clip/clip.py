@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import torch.nn.functional as F
@@ -41,13 +42,15 @@ class Clip:
     """A lazy video.
 
     `source(start, stop)` yields frames `start .. stop - 1` in order as uint8 chunks `[n, H, W, 3]`, the same every
-    time. `voice()` makes the sound, or returns None for a silent clip. `lineage` says how the clip was made.
+    time. `voice()` makes the sound, or returns None for a silent clip. `lineage` says how the clip was made, `sources`
+    are the files that it was made of.
     """
 
     shape: VideoShape
     source: FrameSource
     voice: Callable[[], Sound | None]
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.shape

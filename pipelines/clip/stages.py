@@ -87,4 +87,5 @@ def concatenate(clips: Sequence[Clip]) -> Clip:
                 track[:, at : at + part.shape[1]] += part
         return Sound(track, rate)
 
-    return Clip(shape, frames, voice, {"parents": [dict(clip.lineage) for clip in clips]})
+    sources = tuple(dict.fromkeys(source for clip in clips for source in clip.sources))
+    return Clip(shape, frames, voice, {"parents": [dict(clip.lineage) for clip in clips]}, sources)

@@ -1,13 +1,24 @@
-"""The settings of the Watermark node as a stage of the clip."""
+"""Marks on the host: the Watermark node as a stage of the clip, signing what is saved, and verifying files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import folder_paths
+from comfy.cli_args import args
 from torch import Tensor
 
+from ..clip.clip import Clip
+from ..marks.identity import INSTALL, own_identity
+from ..marks.options import SIGNING
+from ..marks.provenance import MIME, Making, Verdict, can_sign, sign, verify
 from ..marks.visible import draw_badge, image_badge, marked
-from .media import StreamVideo, clip_of
+from .media import StreamVideo, clip_of, file_of
+
+# What a user may not want to tell with the file is left out together with the workflow.
+PRIVATE = ("prompt", "negative", "seed", "shots")
 
 
 def watermarked(
@@ -18,3 +29,47 @@ def watermarked(
     height = max(8, round(size * min(clip.shape.width, clip.shape.height)))
     badge = draw_badge(text, height) if image is None else image_badge(image, mask, height)
     return StreamVideo(marked(clip, badge, place, opacity))
+
+
+def signer(clip: Clip, extension: str, title: str, choice: str) -> tuple[Callable[[Path], None] | None, str]:
+    """What signs the finished file, or nothing; and what to tell the user.
+
+    Raises before anything is written: ValueError for a format that cannot be signed, ModuleNotFoundError where the
+    packages are missing, both only when it must be signed.
+    """
+    if_possible, always, _ = SIGNING
+    suffix = f".{extension}"
+    if choice not in (if_possible, always):
+        return None, "Not signed."
+    if choice == if_possible and suffix not in MIME:
+        return None, f"Not signed: {extension} files cannot carry signed provenance."
+    if choice == if_possible and not can_sign():
+        return None, f"Not signed: that needs packages which are not installed ({INSTALL})."
+    if suffix not in MIME:
+        raise ValueError(f"A {suffix} file cannot carry signed provenance. Save as mp4, or do not ask for a signature.")
+    if not can_sign():
+        raise ModuleNotFoundError(f"Signing needs packages that are not installed. Run: {INSTALL}")
+    identity = own_identity(identity_folder())
+    facts = {key: value for key, value in clip.lineage.items() if not (args.disable_metadata and key in PRIVATE)}
+    making = Making(title, facts, clip.sources, generated=clip.lineage.get("source") != "frames")
+    return (lambda path: sign(path, suffix, making, identity)), f"Signed by {identity.name}."
+
+
+def verified(video: Any) -> Verdict:
+    """What the file behind a VIDEO says of itself. Raises ValueError for a video that is no file."""
+    path = file_of(video)
+    if path is None:
+        raise ValueError("Verify looks at a file as it is. Load it with Load Video, and connect nothing in between.")
+    return verify(path, trusted())
+
+
+def trusted() -> list[str]:
+    """Roots that this user trusts: the own one, and every `.pem` in `kinetophone/trusted` of the user folder."""
+    own = [own_identity(identity_folder()).root] if can_sign() else []
+    folder = identity_folder().parent / "trusted"
+    return own + [path.read_text("ascii", "replace") for path in sorted(folder.glob("*.pem"))]
+
+
+def identity_folder() -> Path:
+    """Where certificate and key are kept."""
+    return Path(folder_paths.get_user_directory()) / "kinetophone" / "identity"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
@@ -19,7 +20,7 @@ from ..media.formats import DEFAULT_FORMAT, Format, find_format
 from ..media.read import read
 from ..media.write import write, write_to
 from ..types import VideoShape
-from .paths import Target, output_target
+from .paths import Target
 from .progress import frame_progress
 
 # What the host calls its containers and codecs, and the format of ours that it means.
@@ -38,13 +39,13 @@ BY_HOST_NAME = {
 class StreamVideo(Input.Video):
     """A VIDEO whose frames are made when they are asked for. Works with every node of the host that takes VIDEO."""
 
-    def __init__(self, clip: Clip) -> None:
-        self.clip = clip
+    def __init__(self, clip: Clip, file: Path | None = None) -> None:
+        self.clip, self.file = clip, file
 
     @classmethod
     def of_file(cls, path: Path) -> StreamVideo:
         """A file as a stream."""
-        return cls(read(path))
+        return cls(read(path), path)
 
     def get_dimensions(self) -> tuple[int, int]:
         return self.clip.shape.width, self.clip.shape.height
@@ -114,13 +115,21 @@ class StreamVideo(Input.Video):
             write_to(self.clip, path, kind, tags, on_frame=report)
 
 
+def file_of(video: Any) -> Path | None:
+    """The file that a VIDEO is, unchanged; None for one that is made, or changed on the way."""
+    if isinstance(video, StreamVideo):
+        return video.file
+    source = video.get_stream_source() if _is_file(video) else None
+    return Path(source) if isinstance(source, str) else None
+
+
 def clip_of(video: Any) -> Clip:
     """The lazy clip behind any VIDEO of the host; files are read as a stream, anything else is taken whole."""
     if isinstance(video, StreamVideo):
         return video.clip
-    source = video.get_stream_source() if _is_file(video) else None
-    if isinstance(source, str):
-        return read(Path(source))
+    path = file_of(video)
+    if path is not None:
+        return read(path)
     parts = video.get_components()
     frames, height, width = parts.images.shape[:3]
     shape = VideoShape(width, height, frames, Fraction(parts.frame_rate))
@@ -149,17 +158,21 @@ def text_tags(metadata: dict[str, Any]) -> dict[str, str]:
 
 
 def save_output(
-    video: Any, prefix: str, format_name: str, quality: str, metadata: dict[str, Any], node_id: str | None
-) -> Target:
-    """Write any VIDEO below the output folder, with progress on the node and its lineage among the tags."""
-    kind, clip = find_format(format_name), clip_of(video)
-    target = output_target(prefix, kind.extension, clip.shape.width, clip.shape.height)
+    video: Any,
+    target: Target,
+    kind: Format,
+    quality: str,
+    metadata: dict[str, Any],
+    node_id: str | None,
+    finish: Callable[[Path], None] | None = None,
+) -> None:
+    """Write any VIDEO, with progress on the node and its lineage among the tags; `finish` has the whole file last."""
+    clip = clip_of(video)
     # What is said to people stays, even where the host is told to keep its workflows to itself.
     said = {key: metadata[key] for key in (TAG,) if key in metadata}
     tags = said if args.disable_metadata else {**metadata, "kinetophone": dict(clip.lineage)}
     report = frame_progress(clip.shape.frames, node_id, "writing")
-    write(clip, target.path, kind, text_tags(tags), quality=quality, on_frame=report)
-    return target
+    write(clip, target.path, kind, text_tags(tags), quality=quality, on_frame=report, finish=finish)
 
 
 def _host_format(container: Any, codec: Any) -> Format:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 NONE = "none"
+# Whether a file is signed. The first is the default.
+SIGNING = ("if possible", "always", "never")
 # The first is the default; `disclosure.yaml` has a text for each.
 LANGUAGES = (
     "English", "Deutsch", "Français", "Español", "Italiano", "Polski", "Português", "Nederlands", "日本語", "한국어",

@@ -33,7 +33,7 @@ def read(path: Path) -> Clip:
     def source(start: int, stop: int) -> Iterator[Tensor]:
         return _frames(path, shape, start, stop)
 
-    return Clip(shape, source, lambda: read_sound(path), lineage)
+    return Clip(shape, source, lambda: read_sound(path), lineage, (path,))
 
 
 def read_sound(path: Path) -> Sound | None:

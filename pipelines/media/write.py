@@ -37,10 +37,12 @@ def write(
     *,
     quality: str = DEFAULT_QUALITY,
     on_frame: OnFrame | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write `clip` to `path`; the file appears whole or not at all.
 
-    `on_frame(done, total)` runs after each frame; what it raises stops the writing and leaves nothing behind.
+    `on_frame(done, total)` runs after each frame, `finish(partial)` on the whole file before it appears; what they
+    raise stops the writing and leaves nothing behind.
     Raises ValueError for a folder that does not exist or has no room, and for options that the format does not have.
     """
     if not path.parent.is_dir():
@@ -49,6 +51,8 @@ def write(
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         write_to(clip, partial, kind, metadata, quality=quality, on_frame=on_frame)
+        if finish is not None:
+            finish(partial)
         partial.replace(path)
     except OSError as error:
         if error.errno == errno.ENOSPC:

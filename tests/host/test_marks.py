@@ -46,3 +46,38 @@ def test_a_badge_that_does_not_fit_leaves_no_file(host: Host, base: Path) -> Non
     with pytest.raises(Failed, match="does not fit"):
         host.run(prompt(text="a text that is far too long for this", size=0.5))
     assert set((base / "output").rglob("*")) == before
+
+
+def test_a_saved_file_is_signed_and_verified(host: Host, base: Path) -> None:
+    outputs = host.run({**prompt(), "verify": {"class_type": "KinetophoneVerify", "inputs": {"video": link("save")}}})
+    assert "Signed by Kinetophone, self-made identity" in outputs["save"]["text"][0]
+    assert "whom you trust" in outputs["verify"]["text"][0]
+    assert (base / "user" / "kinetophone" / "identity").is_dir()
+    assert "Not signed." in host.run(prompt({"sign": "never"}))["save"]["text"][0]
+    assert "cannot carry" in host.run(prompt({"format": "webm-av1"}))["save"]["text"][0]
+    with pytest.raises(Failed, match="cannot carry"):
+        host.run(prompt({"format": "webm-av1", "sign": "always"}))
+
+
+def test_a_remix_names_its_parent_and_a_changed_file_is_found_out(host: Host, base: Path) -> None:
+    first = saved(base, host.run(prompt()))[0]
+    (base / "input").mkdir(exist_ok=True)
+    (base / "input" / "parent.mp4").write_bytes(first.read_bytes())
+    remix = prompt()
+    del remix["image"]
+    remix["video"] = {"class_type": "LoadVideo", "inputs": {"file": "parent.mp4"}}
+    remix["verify"] = {"class_type": "KinetophoneVerify", "inputs": {"video": link("save")}}
+    told = host.run(remix)["verify"]["text"][0]
+    assert "made from parent.mp4" in told and "whom you trust" in told
+    content = bytearray(first.read_bytes())
+    content[-100] ^= 1
+    (base / "input" / "changed.mp4").write_bytes(content)
+    verify = {"class_type": "KinetophoneVerify", "inputs": {"video": link("video")}}
+    changed = {"video": {"class_type": "LoadVideo", "inputs": {"file": "changed.mp4"}}, "verify": verify}
+    assert "Invalid" in host.run(changed)["verify"]["text"][0]
+
+
+def test_only_a_file_can_be_verified(host: Host) -> None:
+    between = {**prompt(), "verify": {"class_type": "KinetophoneVerify", "inputs": {"video": link("mark")}}}
+    with pytest.raises(Failed, match="looks at a file"):
+        host.run(between)
