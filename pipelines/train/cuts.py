@@ -40,3 +40,9 @@ def spliced(first: Tensor, second: Tensor, spans: Tensor, grid: Grid) -> Tensor:
     weights = span_weights(spans[None], seconds)[0].unbind(-1)
     shape = (1, -1, *[1] * (first.ndim - 2))
     return first * weights[0].reshape(shape) + second * weights[1].reshape(shape)
+
+
+def names_sky(captions: list[str]) -> list[str]:
+    """Those of some captions that say which sky there is."""
+    skies = [phrase for phrases in world.phrases()["sky"] for phrase in phrases]
+    return [caption for caption in captions if any(phrase in caption for phrase in skies)]

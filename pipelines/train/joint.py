@@ -29,7 +29,7 @@ from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
 from .checkpoint import load_part
 from .config import RunConfig
-from .cuts import draw_spans, spliced
+from .cuts import draw_spans, names_sky, spliced
 from .data import Bucket, ClipPool, Codec
 from .levels import AVLevels, draw_levels
 from .sheet import contact_sheet
@@ -192,12 +192,17 @@ class JointTask:
         one, other = (self.pool.shard(bucket, number, twin) for twin in draw.sample((False, True), 2))
         index = draw.randrange(len(one.captions))
         spans = draw_spans(draw, grid.frames(bucket.steps) / float(grid.fps))
-        dropped = draw.random() < self.options.drop_caption
-        texts = ["" if dropped else draw.choice(shard.captions[index]) for shard in (one, other)]
+        texts = [names_sky(shard.captions[index]) for shard in (one, other)]
+        if draw.random() < self.options.drop_caption:
+            other, texts = one, [[""], [""]]
+        elif not all(texts):
+            # A cut that no word speaks of would teach the model to change the sky by itself.
+            other, texts = one, [one.captions[index]] * 2
+        chosen = [draw.choice(choices) for choices in texts]
         return {
             "video": spliced(one.video[index].float(), other.video[index].float(), spans, grid),
             "audio": spliced(one.audio[index].float(), other.audio[index].float(), spans, grid),
-            "ids": self.tokenizer.encode(texts),
+            "ids": self.tokenizer.encode(chosen),
             "classes": torch.stack((one.colour[index], one.shape[index])),
             "spans": spans,
         }

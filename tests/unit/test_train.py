@@ -16,6 +16,7 @@ from weights import write_checkpoint
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
+from kinetophone.pipelines.train.cuts import names_sky
 from kinetophone.pipelines.train.levels import draw_levels
 from kinetophone.pipelines.train.loop import rate_scale, train
 from kinetophone.pipelines.train.tasks import make_task
@@ -150,6 +151,22 @@ def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) 
     assert all(first != last and first % clips == last % clips for first, last in shows)
     assert torch.equal(shards[0].shape, shards[1].shape) and torch.equal(shards[0].colour, shards[1].colour)
     assert run(folder, "cuts", **options)["ema.dit.video_out.weight"].isfinite().all()
+
+
+def test_the_sky_only_changes_where_words_say_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"options.cuts": 1.0, "options.twins": 1, "options.buckets": "{7x2x2: 1.0}"}
+    for name, value in (("silent", 0), ("dropped", 1)):
+        task = make_task(read_config("cpu", arguments(folder, "cuts", **options, **{"options.drop_caption": value})))
+        if name == "silent":
+            monkeypatch.setattr("kinetophone.pipelines.train.joint.names_sky", lambda captions: [])
+        known = (
+            task.pool.shard(task.buckets[0], 0).video.float(),
+            task.pool.shard(task.buckets[0], 0, True).video.float(),
+        )
+        batch = task.batch(0, 0, 1)
+        for clip in batch["video"]:
+            assert any((shard - clip).abs().flatten(1).sum(1).min() < 1e-3 for shard in known), name
+    assert [len(names_sky(texts)) for texts in (["a ball at sunset", "a ball"], ["snow falls"])] == [1, 0]
 
 
 def test_a_run_starts_from_published_weights(folder: Path) -> None:
