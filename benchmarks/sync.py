@@ -16,7 +16,7 @@ from kinetophone.pipelines.sync.events import heard, seen
 from kinetophone.pipelines.sync.measure import match
 from kinetophone.pipelines.world.scene import DRY
 
-CLIPS, SHIFTS, SECONDS, FPS, RATE = 64, 3, 4.0, Fraction(24), 24_000
+CLIPS, SHIFTS, SECONDS, FPS, RATE = 128, 3, 4.0, Fraction(24), 24_000
 SIZE, SMALL = (72, 128), (27, 48)
 
 

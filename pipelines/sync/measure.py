@@ -25,7 +25,7 @@ RIVAL = 0.09
 PATIENCE = 0.2
 # A rival with this share of the best score explains the events as well. Less confidence than LEAST is a guess.
 EQUAL = 0.88
-LEAST = 0.33
+LEAST = 0.43
 
 
 @dataclass(frozen=True)
