@@ -1,0 +1,220 @@
+"""The invisible mark in the picture: a keyed pattern of light and dark, added to every frame, found again blindly.
+
+Spread spectrum after Cox et al. (IEEE Trans. Image Processing 6(12), 1997), in one tile that repeats over the picture and
+does not move: any part of any frame holds all of it, so cutting, cropping and dropping frames take away strength, not
+content. A share of the tile's chips are pilots, by which the detector finds its size and place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..clip.clip import Clip
+from .payload import CODED_BITS, decode, encode, seed_of
+
+# Chips along a side of the tile, and the share of them that are pilots.
+CHIPS = 32
+PILOTS = 0.14
+# A tile's side in pixels is this, and a share of the picture's shorter side: chips of a few pixels survive a codec, and
+# larger ones would be seen.
+TILE, TILE_SHARE = 160, 0.15
+# Grey levels of 255: the mean square of what is added (42.6 dB), and how much more is added where the picture is busy.
+STRENGTH = 1.85
+CALM, BUSY, LEVELS = 0.6, 1.4, 6.0
+# Frames are looked at no larger than this; a chip is this many samples wide when the tile is folded.
+SEEN = 540
+FINE = 3
+# The tile is looked for between these sizes in pixels, in steps that leave less than a third of a chip at the edges.
+SMALLEST, LARGEST, STEP = 68.0, 560.0, 0.005
+# So many of the likeliest places are decoded: each passes its check by chance once in 2^32.
+TRIES = 6
+# What stands out from its surroundings by more than this many spreads says no more.
+CLIP = 1.5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tile was found: its side in pixels of the frames seen, its corner, and how clearly (in spreads)."""
+
+    side: float
+    down: int
+    right: int
+    clarity: float
+
+
+@dataclass(frozen=True)
+class PictureMark:
+    """What was found: a payload or None, and how clearly the pilots stand out."""
+
+    payload: int | None
+    clarity: float
+    place: Place | None = None
+
+
+def marked_picture(clip: Clip, payload: int, key: str) -> Clip:
+    """The clip with the mark on every frame; lazy, as every stage.
+
+    Raises ValueError for a picture smaller than half a tile.
+    """
+    height, width = clip.shape.height, clip.shape.width
+    if min(height, width) < TILE // 2:
+        raise ValueError(
+            f"A picture of {width} x {height} pixels is too small for an invisible mark: its shorter side must have "
+            f"{TILE // 2} pixels. Upscale it first."
+        )
+
+    def frames(start: int, stop: int) -> Iterator[Tensor]:
+        pattern = full_pattern(tile_of(payload, key), height, width)
+        for chunk in clip.frames(start, stop):
+            yield torch.stack([add(frame, pattern) for frame in chunk])
+
+    return replace(clip, source=frames)
+
+
+def tile_of(payload: int, key: str) -> Tensor:
+    """The tile `[CHIPS, CHIPS]` of -1 and 1 that says a payload."""
+    assigned, noise = _layout(key)
+    # Pilots are assigned to one more bit, which is always sent.
+    return noise * torch.cat((encode(payload, key), torch.ones(1)))[assigned]
+
+
+def full_pattern(tile: Tensor, height: int, width: int) -> Tensor:
+    """The tile, repeated and smoothed, over a picture `[height, width]`; mean square 1."""
+    side = tile_side(height, width)
+    rows, columns = (math.ceil(size / side) + 1 for size in (height, width))
+    scaled = _resized(tile.repeat(rows, columns), side / CHIPS)[:height, :width]
+    return (scaled / scaled.square().mean().sqrt()).contiguous()
+
+
+def tile_side(height: int, width: int) -> float:
+    """The side of the tile in pixels."""
+    return TILE + TILE_SHARE * min(height, width)
+
+
+def add(frame: Tensor, pattern: Tensor) -> Tensor:
+    """A uint8 frame `[H, W, 3]` with the pattern, stronger where the picture hides it."""
+    pattern = pattern.to(frame.device)
+    gain = _gain(frame)
+    gain = gain * (STRENGTH / gain.square().mean().sqrt())
+    full = F.interpolate(gain[None, None], pattern.shape, mode="bilinear")[0, 0]
+    added = full.mul_(pattern).round_().to(torch.int16)
+    return (frame + added[..., None]).clamp_(0, 255).to(torch.uint8)
+
+
+def _gain(frame: Tensor) -> Tensor:
+    """How much the picture hides around each place, `[h, w]`, coarse."""
+    seen = frame[::2, ::2, 1].float()
+    edges = torch.zeros_like(seen)
+    edges[1:] = (seen[1:] - seen[:-1]).abs_()
+    edges[:, 1:] += (seen[:, 1:] - seen[:, :-1]).abs_()
+    busy = F.avg_pool2d(edges[None], 8, ceil_mode=True)
+    # What is busy only at an edge hides nothing beside it.
+    return (CALM + F.avg_pool2d(busy, 3, 1, 1)[0] / LEVELS).clamp(max=BUSY)
+
+
+class PictureReader:
+    """Collects frames, a few at a time, and says what mark they carry. Frames of one size and one mark."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self._sum: Tensor | None = None
+        self._size = (0, 0)
+
+    def add(self, chunk: Tensor) -> None:
+        """Look at frames `[n, H, W, 3]` uint8."""
+        self._size = (chunk.shape[1], chunk.shape[2])
+        for frame in chunk:
+            flat = flattened(frame)
+            self._sum = flat if self._sum is None else self._sum + flat
+
+    def read(self) -> PictureMark:
+        """What was found: first where the mark of a whole picture is, then at every size, from likely to less so."""
+        if self._sum is None or not self._sum.any():
+            return PictureMark(None, 0.0)
+        finder = Finder(self._sum, self.key)
+        own = finder.look(tile_side(*self._size) * self._sum.shape[0] / self._size[0])
+        if (payload := finder.decode(own)) is not None:
+            return PictureMark(payload, own.clarity, own)
+        steps = math.ceil(math.log(LARGEST / SMALLEST) / STEP)
+        places = [finder.look(SMALLEST * math.exp(STEP * step)) for step in range(steps)]
+        for place in sorted(places, key=lambda place: -place.clarity)[:TRIES]:
+            near = [finder.look(place.side * (1 + STEP * part / 8)) for part in range(-5, 6)]
+            finest = max(near, key=lambda place: place.clarity)
+            if (payload := finder.decode(finest)) is not None:
+                return PictureMark(payload, finest.clarity, finest)
+        return PictureMark(None, max(place.clarity for place in (own, *places)))
+
+
+def flattened(frame: Tensor) -> Tensor:
+    """A uint8 frame as light that stands out from its surroundings `[h, w]`, in spreads, at most CLIP."""
+    light = frame.float().mean(-1)[None, None]
+    shorter = min(light.shape[2:])
+    if shorter > SEEN:
+        size = [round(side * SEEN / shorter) for side in light.shape[2:]]
+        light = F.interpolate(light, size, mode="area")
+        shorter = SEEN
+    around = max(2, round(shorter / 90))
+    detail = light - _around(light, around)
+    spread = _around(detail.square(), 2 * around).sqrt()
+    return (detail / (spread + 0.5)).clamp_(-CLIP, CLIP)[0, 0]
+
+
+class Finder:
+    """Looks for a key's tile in flattened light `[h, w]`."""
+
+    def __init__(self, flat: Tensor, key: str) -> None:
+        self.flat, self.key = flat, key
+        self.assigned, self.noise = _layout(key)
+        pilots = torch.where(self.assigned == CODED_BITS, self.noise, 0.0)
+        self._pilots = torch.fft.rfft2(_resized(pilots, FINE)).conj()
+
+    def look(self, side: float) -> Place:
+        """The likeliest corner of a tile of that side."""
+        match = torch.fft.irfft2(torch.fft.rfft2(self._folded(side)) * self._pilots)
+        index = int(match.argmax())
+        clarity = (match.flatten()[index] - match.mean()) / match.std().clamp(min=1e-9)
+        return Place(side, index // match.shape[1], index % match.shape[1], clarity.item())
+
+    def decode(self, place: Place) -> int | None:
+        """The payload of a tile that was found."""
+        folded = self._folded(place.side).roll((-place.down, -place.right), (0, 1))
+        chips = F.avg_pool2d(folded[None], FINE)[0]
+        soft = torch.zeros(CODED_BITS + 1).index_add_(0, self.assigned.flatten(), (chips * self.noise).flatten())
+        return decode(soft[:CODED_BITS], self.key)
+
+    def _folded(self, side: float) -> Tensor:
+        """All tiles of a side laid over each other, `FINE` samples to a chip."""
+        whole = CHIPS * FINE
+        scaled = _resized(self.flat, whole / side)
+        rows, columns = (math.ceil(size / whole) for size in scaled.shape)
+        filled = F.pad(scaled, (0, columns * whole - scaled.shape[1], 0, rows * whole - scaled.shape[0]))
+        return filled.view(rows, whole, columns, whole).sum((0, 2))
+
+
+def _layout(key: str) -> tuple[Tensor, Tensor]:
+    """Which coded bit each chip of the tile carries (CODED_BITS for pilots), and its sign, `[CHIPS, CHIPS]` each."""
+    generator = torch.Generator().manual_seed(seed_of(key, "picture"))
+    chips = CHIPS * CHIPS
+    pilots = round(PILOTS * chips)
+    carried = torch.cat((torch.full((pilots,), CODED_BITS), torch.arange(chips - pilots) % CODED_BITS))
+    assigned = carried[torch.randperm(chips, generator=generator)].view(CHIPS, CHIPS)
+    noise = 1.0 - 2.0 * torch.randint(0, 2, (CHIPS, CHIPS), generator=generator)
+    return assigned, noise
+
+
+def _resized(plane: Tensor, factor: float) -> Tensor:
+    size = [max(1, round(side * factor)) for side in plane.shape]
+    kind = {"mode": "bilinear", "antialias": True}
+    return F.interpolate(plane[None, None], size, align_corners=False, **kind)[0, 0]
+
+
+def _around(plane: Tensor, reach: int) -> Tensor:
+    """The mean over squares of that size, smooth between them."""
+    coarse = F.avg_pool2d(plane, reach, ceil_mode=True, count_include_pad=False)
+    return F.interpolate(coarse, plane.shape[2:], mode="bilinear")
