@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..pipelines.marks.options import PLACES
+from ..pipelines.marks.options import INVISIBLE, KEYS, PLACES
 
 
 class Watermark(io.ComfyNode):
@@ -62,6 +62,86 @@ class Watermark(io.ComfyNode):
         return io.NodeOutput(watermarked(video, text, size, opacity, place, image, mask))
 
 
+class InvisibleWatermark(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneInvisibleWatermark",
+            display_name="Invisible Watermark",
+            category="Kinetophone/marks",
+            description=(
+                "Hides a mark in the picture and in the sound that survives compression, scaling, cropping and "
+                "cutting, and that Detect Watermark finds again. Drawn as the video is saved: memory does not grow."
+            ),
+            inputs=[
+                io.Video.Input("video", tooltip="Any video."),
+                io.String.Input(
+                    "says",
+                    default="",
+                    tooltip="Twelve hexadecimal digits, or any text, of which a fingerprint is hidden. Empty: drawn "
+                    "from the workflow.",
+                ),
+                io.Combo.Input(
+                    "where", options=list(INVISIBLE), default=INVISIBLE[0], tooltip="What is marked; the rest stays."
+                ),
+                io.Combo.Input(
+                    "key",
+                    options=list(KEYS),
+                    default=KEYS[0],
+                    tooltip="public: everybody can find the mark. own: only you, with a secret that is kept in "
+                    "ComfyUI's user folder and never in the workflow.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output("marked", display_name="video", tooltip="The same video with the mark."),
+                io.String.Output("payload", display_name="payload", tooltip="What the mark says, in hexadecimal."),
+            ],
+            hidden=[io.Hidden.prompt],
+        )
+
+    @classmethod
+    def execute(cls, video: io.Video.Type, says: str, where: str, key: str) -> io.NodeOutput:
+        from ..pipelines.host.marks import marked_invisibly
+
+        marked, payload = marked_invisibly(video, says, where, key, cls.hidden.prompt)
+        return io.NodeOutput(marked, payload, ui=ui.PreviewText(f"The mark says {payload}."))
+
+
+class DetectWatermark(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophoneDetectWatermark",
+            display_name="Detect Watermark",
+            category="Kinetophone/marks",
+            description=(
+                "Looks for invisible marks in picture and sound: what they say, from when to when, and over which part "
+                "of the picture. The original is not needed."
+            ),
+            is_output_node=True,
+            inputs=[
+                io.Video.Input("video", tooltip="Any video."),
+                io.Combo.Input(
+                    "key", options=list(KEYS), default=KEYS[0], tooltip="The key with which the video was marked."
+                ),
+            ],
+            outputs=[
+                io.String.Output("payload", display_name="payload", tooltip="What the mark says; empty without one."),
+                io.Boolean.Output("found", display_name="found", tooltip="Whether there is a mark."),
+                io.String.Output("report", display_name="report", tooltip="What was found, where and when."),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def execute(cls, video: io.Video.Type, key: str) -> io.NodeOutput:
+        from ..pipelines.host.marks import detected
+
+        detection = detected(video, key, cls.hidden.unique_id)
+        found, report = detection.payloads, detection.report()
+        return io.NodeOutput(found[0] if found else "", bool(found), report, ui=ui.PreviewText(report))
+
+
 class Verify(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -71,9 +151,11 @@ class Verify(io.ComfyNode):
             category="Kinetophone/marks",
             description=(
                 "Reads a file's signed provenance (C2PA): who signed it, whether anything was changed since, how it "
-                "was made and of what. Says plainly what is not known. Needs the packages c2pa-python and cryptography."
+                "was made and of what. A file without it is searched for invisible marks. Says plainly what is not "
+                "known. Needs the packages c2pa-python and cryptography."
             ),
             is_output_node=True,
+            hidden=[io.Hidden.unique_id],
             inputs=[io.Video.Input("video", tooltip="A file, straight from Load Video or Save Video.")],
             outputs=[
                 io.String.Output("report", display_name="report", tooltip="The verdict in words."),
@@ -87,5 +169,5 @@ class Verify(io.ComfyNode):
     def execute(cls, video: io.Video.Type) -> io.NodeOutput:
         from ..pipelines.host.marks import verified
 
-        verdict = verified(video)
+        verdict = verified(video, cls.hidden.unique_id)
         return io.NodeOutput(verdict.text, verdict.state or "none", ui=ui.PreviewText(verdict.text))

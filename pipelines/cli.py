@@ -3,7 +3,7 @@
 kinetophone "a red ball bounces on grass" -o out.mp4    make a video with sound
 kinetophone --storyboard shots.txt -o out.mp4           several timed shots in one video
 kinetophone vocabulary                                  what the built-in model knows
-kinetophone verify out.mp4                              what a file's signed provenance is worth
+kinetophone verify out.mp4                              what a file's signed provenance is worth, or its invisible marks
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from . import world
 from .clip.clip import Clip
 from .clock import ASPECTS
 from .generate import Request, generate
+from .marks.detect import detect
+from .marks.payload import PUBLIC_KEY
 from .marks.provenance import verify
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
+from .media.read import read
 from .media.write import write
 from .sampling.guidance import Guidance
 from .screenplay.recaption import shot_description
@@ -40,9 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     try:
         if len(argv) == 2 and argv[0] == "verify":
-            verdict = verify(Path(argv[1]))
-            print(verdict.text)
-            return 1 if verdict.state == "Invalid" else 0
+            return _verify(Path(argv[1]))
         path = run(_parser().parse_args(argv))
     except (ValueError, ModuleNotFoundError) as error:
         print(f"kinetophone: {error}", file=sys.stderr)
@@ -71,6 +72,15 @@ def run(options: argparse.Namespace) -> Path:
     _notes(request, models)
     clip = _progress_of_sampling(request, models)
     return _progress_of_writing(clip, out, options)
+
+
+def _verify(path: Path) -> int:
+    """What a file says of itself, and where it says nothing, the invisible marks that everybody can find."""
+    verdict = verify(path)
+    print(verdict.text)
+    if verdict.state is None:
+        print(detect(read(path), PUBLIC_KEY).report())
+    return 1 if verdict.state == "Invalid" else 0
 
 
 def _screenplay(options: argparse.Namespace) -> Screenplay:

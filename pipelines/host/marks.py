@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,15 @@ from comfy.cli_args import args
 from torch import Tensor
 
 from ..clip.clip import Clip
-from ..marks.identity import INSTALL, own_identity
-from ..marks.options import SIGNING
+from ..marks.detect import Detection, detect
+from ..marks.identity import INSTALL, own_identity, own_watermark_key
+from ..marks.invisible import invisibly_marked
+from ..marks.options import KEYS, SIGNING
+from ..marks.payload import PUBLIC_KEY, payload_of, shown
 from ..marks.provenance import MIME, Making, Verdict, can_sign, sign, verify
 from ..marks.visible import draw_badge, image_badge, marked
 from .media import StreamVideo, clip_of, file_of
+from .progress import watched
 
 # What a user may not want to tell with the file is left out together with the workflow.
 PRIVATE = ("prompt", "negative", "seed", "shots")
@@ -29,6 +35,23 @@ def watermarked(
     height = max(8, round(size * min(clip.shape.width, clip.shape.height)))
     badge = draw_badge(text, height) if image is None else image_badge(image, mask, height)
     return StreamVideo(marked(clip, badge, place, opacity))
+
+
+def marked_invisibly(video: Any, says: str, where: str, key: str, workflow: Any) -> tuple[StreamVideo, str]:
+    """The video with an invisible mark, and what it says in hexadecimal; what it says is drawn from the workflow where
+    the user wrote nothing, so that the same workflow marks alike."""
+    payload = payload_of(says.strip() or json.dumps(workflow, sort_keys=True, default=str))
+    return StreamVideo(invisibly_marked(clip_of(video), payload, watermark_key(key), where)), shown(payload)
+
+
+def detected(video: Any, key: str, node_id: str | None) -> Detection:
+    """The invisible marks of a key in a video."""
+    return detect(watched(clip_of(video), node_id), watermark_key(key))
+
+
+def watermark_key(key: str) -> str:
+    """The key behind a choice."""
+    return PUBLIC_KEY if key == KEYS[0] else own_watermark_key(identity_folder())
 
 
 def signer(clip: Clip, extension: str, title: str, choice: str) -> tuple[Callable[[Path], None] | None, str]:
@@ -55,12 +78,19 @@ def signer(clip: Clip, extension: str, title: str, choice: str) -> tuple[Callabl
     return (lambda path: sign(path, suffix, making, identity)), f"Signed by {identity.name}."
 
 
-def verified(video: Any) -> Verdict:
-    """What the file behind a VIDEO says of itself. Raises ValueError for a video that is no file."""
+def verified(video: Any, node_id: str | None) -> Verdict:
+    """What the file behind a VIDEO says of itself, and where it says nothing, its invisible marks.
+
+    Raises ValueError for a video that is no file.
+    """
     path = file_of(video)
     if path is None:
         raise ValueError("Verify looks at a file as it is. Load it with Load Video, and connect nothing in between.")
-    return verify(path, trusted())
+    verdict = verify(path, trusted())
+    if verdict.state is not None:
+        return verdict
+    found = [f"With the {key} key: {detected(video, key, node_id).report()}" for key in KEYS]
+    return replace(verdict, text="\n".join([verdict.text, *found]))
 
 
 def trusted() -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_management
 import comfy.utils
+from torch import Tensor
 
+from ..clip.clip import Clip
 from ..clock import spoken_time
 
 INTERVAL = 0.5
@@ -32,6 +35,20 @@ def frame_progress(total: int, node_id: str | None, verb: str) -> Callable[[int,
             show_text(f"{verb} frame {done} of {total}, {spoken_time(left)} left", node_id)
 
     return report
+
+
+def watched(clip: Clip, node_id: str | None) -> Clip:
+    """The same clip, for a node that looks at all of it: with progress, and stopped by the host's interrupt."""
+    report = frame_progress(clip.shape.frames, node_id, "Watching")
+
+    def frames(start: int, stop: int) -> Iterator[Tensor]:
+        done = start
+        for chunk in clip.frames(start, stop):
+            done += len(chunk)
+            report(done, clip.shape.frames)
+            yield chunk
+
+    return replace(clip, source=frames)
 
 
 def show_text(text: str, node_id: str | None) -> None:

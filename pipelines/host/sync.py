@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -12,22 +10,13 @@ from ..sync.align import aligned
 from ..sync.measure import measure_sync
 from ..sync.plot import plot
 from .media import StreamVideo, clip_of
-from .progress import frame_progress
+from .progress import watched
 
 
 def measured(video: Any, node_id: str | None) -> tuple[float, float, str, Tensor]:
     """Offset in seconds, confidence, report, and a plot as the host's IMAGE."""
     clip = clip_of(video)
-    report = frame_progress(clip.shape.frames, node_id, "Watching")
-
-    def frames(start: int, stop: int) -> Iterator[Tensor]:
-        done = start
-        for chunk in clip.frames(start, stop):
-            done += len(chunk)
-            report(done, clip.shape.frames)
-            yield chunk
-
-    sync = measure_sync(replace(clip, source=frames))
+    sync = measure_sync(watched(clip, node_id))
     return sync.offset, sync.confidence, sync.report(), plot(sync, float(clip.shape.seconds))[None]
 
 

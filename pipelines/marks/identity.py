@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ INSTALL = "pip install c2pa-python cryptography"
 # The user's own, in the folder of the identity: `certificate: PATH` (chain, own certificate first) and `key: PATH`.
 SETTINGS = "identity.yaml"
 CERTIFICATE, KEY = "self-made-certificate.pem", "self-made-key.pem"
+WATERMARK = "watermark.key"
 NAME = "Kinetophone, self-made identity"
 YEARS = 5
 ALGORITHMS = {
@@ -62,6 +64,15 @@ def own_identity(folder: Path) -> Identity:
     if not (certificate.is_file() and key.is_file()) or _expires(certificate.read_bytes()) < _now() + LEAST:
         _make(folder, certificate, key)
     return Identity(certificate.read_text("ascii"), key.read_text("ascii"), NAME, True)
+
+
+def own_watermark_key(folder: Path) -> str:
+    """The secret in a folder that invisible marks are drawn from, made where there is none, for the user alone."""
+    path = folder / WATERMARK
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(path, secrets.token_hex(16).encode(), 0o600)
+    return path.read_text("ascii").strip()
 
 
 def _named(settings: Path) -> Identity:

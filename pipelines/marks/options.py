@@ -11,3 +11,7 @@ LANGUAGES = (
     "中文", NONE,
 )  # fmt: skip
 PLACES = ("moving", "top left", "top right", "left", "right", "bottom left", "bottom right")
+# Where an invisible mark goes. The first is the default.
+INVISIBLE = ("picture and sound", "picture", "sound")
+# The key of an invisible mark: one that everybody has, so that everybody can find the mark, or the user's own.
+KEYS = ("public", "own")

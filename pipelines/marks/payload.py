@@ -1,7 +1,7 @@
-"""What an invisible mark says: 48 bits, checked so that chance does not pass, and coded so that damage does not matter.
+"""What an invisible mark says: 48 bits, checked so that chance does not pass, and coded against damage.
 
-A mark is 48 bits of payload and 32 of check (CRC-32, seeded with the key), coded with the convolutional code of rate 1/3
-and constraint length 9 of 3GPP TS 25.212, section 4.2.3.1, and decoded softly by the algorithm of Viterbi.
+A mark is 48 bits of payload and 32 of check (CRC-32, seeded with the key), coded with the convolutional code of rate
+1/3 and constraint length 9 of 3GPP TS 25.212, section 4.2.3.1, and decoded softly by the algorithm of Viterbi.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def encode(payload: int, key: str) -> Tensor:
 def decode(soft: Tensor, key: str) -> int | None:
     """The payload of a received word `[CODED_BITS]`, or None where its check fails.
 
-    Values are positive where a 1 (a bit of 0) was sent, and the larger the surer. A word that was never sent passes with
-    a probability of 2^-32.
+    Values are positive where a 1 (a bit of 0) was sent, and the larger the surer. A word that was never sent passes
+    with a probability of 2^-32.
     """
     steps = soft.double().view(-1, len(GENERATORS))
     states = torch.arange(1 << MEMORY + 1)

@@ -1,8 +1,8 @@
 """The invisible mark in the picture: a keyed pattern of light and dark, added to every frame, found again blindly.
 
-Spread spectrum after Cox et al. (IEEE Trans. Image Processing 6(12), 1997), in one tile that repeats over the picture and
-does not move: any part of any frame holds all of it, so cutting, cropping and dropping frames take away strength, not
-content. A share of the tile's chips are pilots, by which the detector finds its size and place.
+Spread spectrum after Cox et al. (IEEE Trans. Image Processing 6(12), 1997), in one tile that repeats over the picture
+and does not move: any part of any frame holds all of it, so cutting, cropping and dropping frames take away strength,
+not content. A share of the tile's chips are pilots, by which the detector finds its size and place.
 """
 
 from __future__ import annotations
@@ -46,15 +46,6 @@ class Place:
     down: int
     right: int
     clarity: float
-
-
-@dataclass(frozen=True)
-class PictureMark:
-    """What was found: a payload or None, and how clearly the pilots stand out."""
-
-    payload: int | None
-    clarity: float
-    place: Place | None = None
 
 
 def marked_picture(clip: Clip, payload: int, key: str) -> Clip:
@@ -118,37 +109,24 @@ def _gain(frame: Tensor) -> Tensor:
     return (CALM + F.avg_pool2d(busy, 3, 1, 1)[0] / LEVELS).clamp(max=BUSY)
 
 
-class PictureReader:
-    """Collects frames, a few at a time, and says what mark they carry. Frames of one size and one mark."""
+def read_picture(flat: Tensor, own_side: float, key: str) -> tuple[int | None, Place]:
+    """The payload in the sum of flattened frames `[h, w]`, or None, and where the tile is, or would be.
 
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self._sum: Tensor | None = None
-        self._size = (0, 0)
-
-    def add(self, chunk: Tensor) -> None:
-        """Look at frames `[n, H, W, 3]` uint8."""
-        self._size = (chunk.shape[1], chunk.shape[2])
-        for frame in chunk:
-            flat = flattened(frame)
-            self._sum = flat if self._sum is None else self._sum + flat
-
-    def read(self) -> PictureMark:
-        """What was found: first where the mark of a whole picture is, then at every size, from likely to less so."""
-        if self._sum is None or not self._sum.any():
-            return PictureMark(None, 0.0)
-        finder = Finder(self._sum, self.key)
-        own = finder.look(tile_side(*self._size) * self._sum.shape[0] / self._size[0])
-        if (payload := finder.decode(own)) is not None:
-            return PictureMark(payload, own.clarity, own)
-        steps = math.ceil(math.log(LARGEST / SMALLEST) / STEP)
-        places = [finder.look(SMALLEST * math.exp(STEP * step)) for step in range(steps)]
-        for place in sorted(places, key=lambda place: -place.clarity)[:TRIES]:
-            near = [finder.look(place.side * (1 + STEP * part / 8)) for part in range(-5, 6)]
-            finest = max(near, key=lambda place: place.clarity)
-            if (payload := finder.decode(finest)) is not None:
-                return PictureMark(payload, finest.clarity, finest)
-        return PictureMark(None, max(place.clarity for place in (own, *places)))
+    `own_side` is the side of the tile if nothing was cropped or scaled; other sizes are tried after it, from likely to
+    less so.
+    """
+    finder = Finder(flat, key)
+    own = finder.look(own_side)
+    if (payload := finder.decode(own)) is not None:
+        return payload, own
+    steps = math.ceil(math.log(LARGEST / SMALLEST) / STEP)
+    places = [finder.look(SMALLEST * math.exp(STEP * step)) for step in range(steps)]
+    for place in sorted(places, key=lambda place: -place.clarity)[:TRIES]:
+        near = [finder.look(place.side * (1 + STEP * part / 8)) for part in range(-5, 6)]
+        finest = max(near, key=lambda place: place.clarity)
+        if (payload := finder.decode(finest)) is not None:
+            return payload, finest
+    return None, own
 
 
 def flattened(frame: Tensor) -> Tensor:
@@ -166,20 +144,33 @@ def flattened(frame: Tensor) -> Tensor:
 
 
 class Finder:
-    """Looks for a key's tile in flattened light `[h, w]`."""
+    """Looks for a key's tile in flattened light `[h, w]`: by its pilots, or by all of it where the payload is known."""
 
-    def __init__(self, flat: Tensor, key: str) -> None:
+    def __init__(self, flat: Tensor, key: str, payload: int | None = None) -> None:
         self.flat, self.key = flat, key
         self.assigned, self.noise = _layout(key)
         pilots = torch.where(self.assigned == CODED_BITS, self.noise, 0.0)
-        self._pilots = torch.fft.rfft2(_resized(pilots, FINE)).conj()
+        self._known = pilots if payload is None else tile_of(payload, key)
+        self._spectrum = torch.fft.rfft2(_resized(self._known, FINE)).conj()
 
     def look(self, side: float) -> Place:
         """The likeliest corner of a tile of that side."""
-        match = torch.fft.irfft2(torch.fft.rfft2(self._folded(side)) * self._pilots)
+        match = torch.fft.irfft2(torch.fft.rfft2(self._folded(side)) * self._spectrum)
         index = int(match.argmax())
         clarity = (match.flatten()[index] - match.mean()) / match.std().clamp(min=1e-9)
         return Place(side, index // match.shape[1], index % match.shape[1], clarity.item())
+
+    def parts(self, place: Place, rows: int, columns: int) -> Tensor:
+        """How clearly each part of the picture shows the tile `[rows, columns]`, in spreads."""
+        factor = CHIPS * FINE / place.side
+        scaled = _resized(self.flat, factor)
+        shown = _resized(self._known, FINE).roll((place.down, place.right), (0, 1))
+        repeats = [math.ceil(size / len(shown)) for size in scaled.shape]
+        product = scaled * shown.repeat(*repeats)[: scaled.shape[0], : scaled.shape[1]]
+        means = F.adaptive_avg_pool2d(product[None], (rows, columns))[0]
+        # Samples of one chip are one observation.
+        observed = product.numel() / (rows * columns) / FINE**2
+        return means / product.std().clamp(min=1e-9) * observed**0.5
 
     def decode(self, place: Place) -> int | None:
         """The payload of a tile that was found."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .identity import INSTALL, Identity
+from .invisible import LINEAGE
 
 MIME = {".mp4": "video/mp4"}
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -20,6 +21,8 @@ GENERATED, COMPOSITE = f"{IPTC}trainedAlgorithmicMedia", f"{IPTC}compositeWithTr
 WITH = {"trainedAlgorithmicMedia": " by a model", "compositeWithTrainedAlgorithmicMedia": " with a model"}
 AGENT = "Kinetophone"
 OWN_ASSERTION = "org.kinetophone.generation"
+# The invisible mark, by which a manifest that was taken out can be found again.
+SOFT_BINDING = "org.kinetophone.watermark.1"
 # Validation codes that only say that nobody vouches for the signer.
 UNKNOWN_SIGNER = ("signingCredential.untrusted",)
 
@@ -169,8 +172,18 @@ def _manifest(making: Making) -> dict[str, Any]:
     assertions: list[dict[str, Any]] = [{"label": "c2pa.actions.v2", "data": {"actions": actions}}]
     if making.facts:
         assertions.append({"label": OWN_ASSERTION, "data": dict(making.facts)})
+    for payload in _watermarks(making.facts):
+        block = {"scope": {}, "value": payload}
+        assertions.append({"label": "c2pa.soft-binding", "data": {"alg": SOFT_BINDING, "blocks": [block]}})
     generator = [{"name": AGENT}]
     return {"claim_generator_info": generator, "title": making.title, "assertions": assertions}
+
+
+def _watermarks(facts: Mapping[str, Any]) -> list[str]:
+    """What a clip and the clips that it was made of are invisibly marked with."""
+    found = [facts[LINEAGE]] if LINEAGE in facts else []
+    found += [payload for parent in facts.get("parents", []) for payload in _watermarks(parent)]
+    return list(dict.fromkeys(found))
 
 
 def _add(builder: Any, source: Path, label: str, relationship: str) -> None:

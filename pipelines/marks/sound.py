@@ -20,8 +20,8 @@ RATE = 12_000
 PERIOD = 24_000
 PILOTS = 0.15
 WINDOW, HOP = 512, 128
-# Below the sound in each band, and below full scale where there is no sound, in decibels. The mean over a band is that of
-# logarithms: it is lower where the band holds a tone, which hides less than noise does.
+# Below the sound in each band, and below full scale where there is no sound, in decibels. The mean over a band is that
+# of logarithms: it is lower where the band holds a tone, which hides less than noise does.
 BELOW, FLOOR = -15.0, -74.0
 # Widths of the bands in which the mark follows the sound: bins, and frames before and after.
 BINS, FRAMES = 9, 3
@@ -49,16 +49,12 @@ def reference(payload: int, key: str) -> Tensor:
 
 def read_sound(sound: Sound, key: str) -> tuple[int | None, float]:
     """The payload that a sound carries, or None, and how clearly the pilots stand out (in spreads)."""
-    mono = resampled(Sound(sound.waveform.mean(0, keepdim=True), sound.rate), RATE).waveform[0]
-    if len(mono) < WINDOW or not mono.any():
+    flat = _listened(sound)
+    if flat is None:
         return None, 0.0
-    flat = flattened(mono)
-    periods = -(-len(flat) // PERIOD)
-    folded = F.pad(flat, (0, periods * PERIOD - len(flat))).view(periods, PERIOD).sum(0)
+    folded = _periods(flat).sum(0)
     assigned, noise = _layout(key)
-    pilots = torch.where(assigned == CODED_BITS, noise, 0.0)
-    match = torch.fft.irfft(torch.fft.rfft(folded) * torch.fft.rfft(pilots).conj())
-    clarity = (match - match.mean()) / match.std().clamp(min=1e-9)
+    clarity = _clarity(folded, torch.where(assigned == CODED_BITS, noise, 0.0))
     likely = clarity.topk(TRIES)
     for index in likely.indices.tolist():
         chips = folded.roll(-index) * noise
@@ -66,6 +62,30 @@ def read_sound(sound: Sound, key: str) -> tuple[int | None, float]:
         if (payload := decode(soft[:CODED_BITS], key)) is not None:
             return payload, clarity[index].item()
     return None, likely.values[0].item()
+
+
+def clarities(sound: Sound, payload: int, key: str) -> Tensor:
+    """How clearly each period of the sound holds a known payload `[periods]`, in spreads."""
+    flat = _listened(sound)
+    if flat is None:
+        return torch.zeros(1)
+    return torch.stack([_clarity(period, reference(payload, key)).max() for period in _periods(flat)])
+
+
+def _listened(sound: Sound) -> Tensor | None:
+    mono = resampled(Sound(sound.waveform.mean(0, keepdim=True), sound.rate), RATE).waveform[0]
+    return flattened(mono) if len(mono) >= WINDOW and mono.any() else None
+
+
+def _periods(flat: Tensor) -> Tensor:
+    count = -(-len(flat) // PERIOD)
+    return F.pad(flat, (0, count * PERIOD - len(flat))).view(count, PERIOD)
+
+
+def _clarity(folded: Tensor, known: Tensor) -> Tensor:
+    """How far the match at each shift stands out from that at all others, in spreads."""
+    match = torch.fft.irfft(torch.fft.rfft(folded) * torch.fft.rfft(known).conj())
+    return (match - match.mean()) / match.std().clamp(min=1e-9)
 
 
 def flattened(wave: Tensor) -> Tensor:
