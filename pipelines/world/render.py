@@ -274,7 +274,8 @@ def _object_colour(v: Values, d: list[Tensor], hit: Values) -> Tensor:
     facing = -sum(a * b for a, b in zip(view, normal, strict=True))
     lambert = sum(a * b for a, b in zip(normal, sun, strict=True))
     reflected = [a + 2 * facing * b for a, b in zip(view, normal, strict=True)]
-    along = sum(a * b for a, b in zip(reflected, sun, strict=True)).clamp_min(0)
+    # At an edge the normals of both faces add up, and what they reflect is longer than 1.
+    along = sum(a * b for a, b in zip(reflected, sun, strict=True)).clamp(0, 1)
     highlight = hit["g1"] * torch.exp(hit["g2"] * (along - 1) * 1.2)
     fresnel = hit["g0"] + (1 - hit["g0"]) * 0.35 * (1 - facing.clamp(0, 1)) ** 4
     wrap = (0.25 + 0.75 * lambert).clamp_min(0) * 0.9

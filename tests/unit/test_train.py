@@ -13,12 +13,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from weights import write_checkpoint
 
-from kinetophone.pipelines.model.config import DEBUG
+from kinetophone.pipelines import world
+from kinetophone.pipelines.model.config import CONFIGS, DEBUG
 from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
-from kinetophone.pipelines.train.cuts import names_sky
+from kinetophone.pipelines.train.cuts import names_sky, under_another_sky
+from kinetophone.pipelines.train.data import Bucket, base_times, clip_scenes
 from kinetophone.pipelines.train.levels import draw_levels
 from kinetophone.pipelines.train.loop import rate_scale, train
+from kinetophone.pipelines.train.task import seed_of
 from kinetophone.pipelines.train.tasks import make_task
 from kinetophone.pipelines.types import AVLatent
 from kinetophone.pipelines.weights.load import load_models
@@ -224,3 +227,10 @@ def test_a_foreign_codec_is_missed_at_once(folder: Path) -> None:
     with pytest.raises(ValueError, match="no options"):
         make_task(read_config("cpu", arguments(folder, "x", **{"options.colour": 1})))
     assert json.dumps(DEBUG.to_dict())
+
+
+def test_a_glossy_edge_that_faces_the_sun_stays_finite() -> None:
+    grid, bucket = CONFIGS["mini"].grid, Bucket.parse("7x14x8")
+    scenes = under_another_sky(clip_scenes(grid, bucket, 8, seed_of(0, 4, 48, 7, 14, 8)))
+    frame = world.render(scenes, world.simulate(scenes), base_times(grid, 7)[4:5], 112, 64, samples=2)
+    assert frame.isfinite().all()
