@@ -13,7 +13,7 @@ from .clip import MixSound
 from .decode import Decode, DecodeAudio, EncodeAudio, EncodeVideo
 from .latent import ConcatAV, EmptyLatent, SeparateAV
 from .load import Loader
-from .marks import DetectWatermark, InvisibleWatermark, Verify, Watermark
+from .marks import DetectWatermark, InvisibleWatermark, PolicyNode, Verify, Watermark
 from .sample import GuidanceNode, Sampler, Schedule
 from .save import Save
 from .screenplay import LanguageServer, Preflight, Recaption, ScreenplayEdit, Storyboard
@@ -24,7 +24,8 @@ from .text import TextEncode
 NODES: list[type[io.ComfyNode]] = [
     Loader, Recaption, LanguageServer, Storyboard, ScreenplayEdit, Speak, TextEncode, EmptyLatent,
     ConcatAV, SeparateAV, Schedule, GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio,
-    MixSound, MeasureSync, AlignSync, Watermark, InvisibleWatermark, Save, Verify, DetectWatermark,
+    MixSound, MeasureSync, AlignSync, PolicyNode, Watermark, InvisibleWatermark, Save, Verify,
+    DetectWatermark,
 ]  # fmt: skip
 
 # The oldest host never calls on_load, so this happens at import.

@@ -5,6 +5,60 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..pipelines.marks.options import INVISIBLE, KEYS, PLACES
+from .screenplay import Screenplay
+
+
+class PolicyNode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophonePolicy",
+            display_name="Policy",
+            category="Kinetophone/marks",
+            description=(
+                "Checks a prompt and a screenplay before anything is sampled, and a video as it is saved: categories, "
+                "the rights of others, consent of persons, from a file that you can read and change. Refuses, warns or "
+                "lets pass, says which rule decided, and never changes a frame."
+            ),
+            is_output_node=True,
+            inputs=[
+                io.String.Input(
+                    "prompt", default="", multiline=True, optional=True, tooltip="Checked here, and given on."
+                ),
+                Screenplay.Input("screenplay", optional=True, tooltip="Every caption, sound and line is checked."),
+                io.Video.Input(
+                    "video", optional=True, tooltip="Frames and sound are checked as the video is saved or shown."
+                ),
+                io.String.Input(
+                    "override",
+                    default="",
+                    optional=True,
+                    tooltip="Why something may be made although the policy refuses it. It is kept in the file's signed "
+                    "provenance. Empty: what is refused stops.",
+                ),
+            ],
+            outputs=[
+                io.String.Output("checked_prompt", display_name="prompt", tooltip="The same prompt."),
+                Screenplay.Output("checked_screenplay", display_name="screenplay", tooltip="The same screenplay."),
+                io.Video.Output("checked_video", display_name="video", tooltip="The same video, with its policy."),
+                io.String.Output("outcome", display_name="outcome", tooltip="allow, warn or refuse."),
+                io.String.Output("report", display_name="report", tooltip="Which rules applied to what."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        prompt: str = "",
+        screenplay: Screenplay.Type | None = None,
+        video: io.Video.Type | None = None,
+        override: str = "",
+    ) -> io.NodeOutput:
+        from ..pipelines.host.policy import judged
+
+        found = judged(prompt, screenplay, video, override)
+        shown = ui.PreviewText(found.report)
+        return io.NodeOutput(prompt, screenplay, found.video, found.outcome, found.report, ui=shown)
 
 
 class Watermark(io.ComfyNode):

@@ -4,6 +4,7 @@ kinetophone "a red ball bounces on grass" -o out.mp4    make a video with sound
 kinetophone --storyboard shots.txt -o out.mp4           several timed shots in one video
 kinetophone vocabulary                                  what the built-in model knows
 kinetophone verify out.mp4                              what a file's signed provenance is worth, or its invisible marks
+kinetophone fingerprint FILE                            a video's or picture's entry for a policy's rights registry
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import sys
 from pathlib import Path
 
+import yaml
 from tqdm import tqdm
 
 from . import world
@@ -20,7 +22,9 @@ from .clip.clip import Clip
 from .clock import ASPECTS
 from .generate import Request, generate
 from .marks.detect import detect
+from .marks.fingerprint import of_frame, of_sound
 from .marks.payload import PUBLIC_KEY
+from .marks.policy import NEVER
 from .marks.provenance import verify
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 from .media.read import read
@@ -44,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if len(argv) == 2 and argv[0] == "verify":
             return _verify(Path(argv[1]))
+        if len(argv) == 2 and argv[0] == "fingerprint":
+            print(_fingerprints(Path(argv[1])))
+            return 0
         path = run(_parser().parse_args(argv))
     except (ValueError, ModuleNotFoundError) as error:
         print(f"kinetophone: {error}", file=sys.stderr)
@@ -81,6 +88,18 @@ def _verify(path: Path) -> int:
     if verdict.state is None:
         print(detect(read(path), PUBLIC_KEY).report())
     return 1 if verdict.state == "Invalid" else 0
+
+
+def _fingerprints(path: Path) -> str:
+    """Lines for the rights registry of a policy: a frame a second, and every three seconds of sound."""
+    clip = read(path)
+    second = max(1, round(float(clip.shape.fps)))
+    frames = (frame for chunk in clip.frames() for frame in chunk)
+    images = [of_frame(frame) for index, frame in enumerate(frames) if index % second == 0]
+    kept = list(dict.fromkeys(image for image in images if image))
+    sounds = of_sound(clip.sound) if clip.sound is not None else []
+    entry = {"name": path.stem, "kind": "work", "permits": NEVER, "images": kept, "sounds": sounds}
+    return yaml.safe_dump({"rights": [entry]}, sort_keys=False, allow_unicode=True)
 
 
 def _screenplay(options: argparse.Namespace) -> Screenplay:

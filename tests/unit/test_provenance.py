@@ -45,6 +45,14 @@ def test_a_signed_file_says_how_it_was_made(tmp_path: Path, me: Identity) -> Non
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.mp4"]
 
 
+def test_the_signature_is_bound_to_the_invisible_mark(tmp_path: Path, me: Identity) -> None:
+    facts = {"parents": [{"watermark": "0123456789ab"}, {"watermark": "0123456789ab"}, {"seed": 1}]}
+    store = verify(video(tmp_path / "a.mp4", me, facts=facts)).manifest
+    assertions = store["manifests"][store["active_manifest"]]["assertions"]
+    bound = [entry["data"] for entry in assertions if entry["label"] == "c2pa.soft-binding"]
+    assert [[block["value"] for block in data["blocks"]] for data in bound] == [["0123456789ab"]]
+
+
 def test_what_a_file_was_made_of_is_kept(tmp_path: Path, me: Identity) -> None:
     first = video(tmp_path / "first.mp4", me)
     second = video(tmp_path / "second.mp4", me, sources=[first])

@@ -1,0 +1,181 @@
+"""The policy: what is refused, by which rule, in which spelling; what passes; and that frames are never changed."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from torch import Tensor
+
+from kinetophone.pipelines.clip.clip import Clip, Sound
+from kinetophone.pipelines.clip.sound import resampled
+from kinetophone.pipelines.marks import guard
+from kinetophone.pipelines.marks.fingerprint import of_frame, of_sound
+from kinetophone.pipelines.marks.guard import guarded
+from kinetophone.pipelines.marks.policy import (
+    Outcome,
+    Person,
+    Policy,
+    Refused,
+    Right,
+    Rule,
+    check_screenplay,
+    check_text,
+    read_policy,
+)  # fmt: skip
+from kinetophone.pipelines.marks.spelling import readings, same
+from kinetophone.pipelines.types import Cue, Line, Screenplay, Shot, VideoShape
+
+TODAY = datetime.date(2026, 11, 25)
+PROMPTS = yaml.safe_load((Path(__file__).parents[1] / "data" / "policy.yaml").read_text("utf-8"))
+TUNED = [(kind, text) for kind, texts in PROMPTS["tuned"].items() for text in texts]
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return read_policy()
+
+
+def outcome(policy: Policy, text: str) -> Outcome:
+    return Outcome(check_text(policy, text, "the prompt", TODAY))
+
+
+def clip(seconds: float = 4.0) -> Clip:
+    """A picture and a sound of somebody's."""
+    draw = torch.Generator().manual_seed(3)
+    picture = F.interpolate(torch.rand(1, 3, 9, 16, generator=draw), (180, 320), mode="bicubic").clamp(0, 1) * 255
+    wave = torch.randn(1, round(seconds * 24_000), generator=draw)
+    # A tune: noise whose bands rise and fall.
+    wave = F.conv1d(wave[None], torch.randn(1, 1, 65, generator=draw), padding=32)[0] * 0.02
+    wave = (
+        wave * torch.rand(1, wave.shape[1] // 2400 + 1, generator=draw).repeat_interleave(2400, 1)[:, : wave.shape[1]]
+    )
+
+    def source(start: int, stop: int) -> Iterator[Tensor]:
+        for _ in range(start, stop):
+            yield picture.movedim(1, -1).to(torch.uint8)
+
+    return Clip(VideoShape(320, 180, round(24 * seconds), Fraction(24)), source, lambda: Sound(wave, 24_000))
+
+
+@pytest.mark.parametrize(("kind", "text"), [pair for pair in TUNED if pair[0] == "refuse"])
+def test_what_the_policy_refuses(policy: Policy, kind: str, text: str) -> None:
+    assert outcome(policy, text).action == kind
+
+
+def test_harmless_prompts_are_not_refused(policy: Policy) -> None:
+    assert [text for kind, text in TUNED if kind == "allow" and outcome(policy, text).action == "refuse"] == []
+
+
+def test_every_spelling_is_read_as_it_is_meant() -> None:
+    for text in ("BANANA", "b4n4n4", "b.a.n.a.n.a", "b a n a n a", "bаnаnа", "ba\u200bnana", "bánana", "baaaanana"):
+        assert any("banana" in words for words in readings(text)), text
+    assert same("bananas", "banana") and same("ban*na", "banana") and same("bannana", "banana")
+    assert not same("bandana", "pajama") and not same("can", "cat")
+
+
+def test_the_report_names_the_rule_and_the_words(policy: Policy) -> None:
+    told = outcome(policy, "a nud3 woman beside Mickey Mouse").told()
+    assert "refuse: sexual content: 'nude'" in told and "the holder does not permit it" in told
+    assert outcome(policy, "a red ball").told() == "Nothing was found against the policy."
+
+
+def test_every_text_of_a_screenplay_is_checked(policy: Policy) -> None:
+    shots = (
+        Shot(0.0, 2.0, "a street at night", cues=(Cue(1.0, "a gunshot"),)),
+        Shot(2.0, 2.0, "a man speaks", lines=(Line(2.5, "BO", "I am going to kill you"),)),
+    )
+    found = check_screenplay(policy, Screenplay("a quiet street", shots), TODAY)
+    assert [(finding.action, finding.where) for finding in found] == [("warn", "shot 1"), ("warn", "shot 2")]
+
+
+def test_permission_and_consent_have_an_end() -> None:
+    right = Right("Blob", permits=datetime.date(2026, 11, 25))
+    assert right.verdict(TODAY)[0] == "allow" and right.verdict(TODAY + datetime.timedelta(1))[0] == "refuse"
+    assert replace(right, permits="with credit").verdict(TODAY)[0] == "warn"
+    person = Person("Ann Other", record="drawer 3", until=TODAY)
+    assert person.verdict(TODAY)[0] == "allow" and person.verdict(TODAY + datetime.timedelta(1))[0] == "refuse"
+    assert replace(person, record="").verdict(TODAY)[0] == "refuse"
+
+
+def test_a_file_of_the_user_adds_to_the_policy_and_replaces_by_name(tmp_path: Path) -> None:
+    own = tmp_path / "policy.yaml"
+    own.write_text(
+        "lists: {violence: [pillow fight], pets: [hamster]}\n"
+        "rules: [{name: pets, action: warn, any: [pets]}, {name: gore, action: allow, any: [gore]}]\n"
+        "people: [{name: Tom Hanks, consent: {record: letter of May, until: 2030-01-01}}]\n"
+    )
+    policy = read_policy(own)
+    assert outcome(policy, "two hamsters").action == "warn" and outcome(policy, "a pillow fight").action == "warn"
+    assert outcome(policy, "a beheading").action == "allow" and outcome(policy, "Tom Hanks").action == "allow"
+    assert outcome(policy, "a naked man").action == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rules: [{name: x, action: explode}]", "choose one of allow, warn, refuse"),
+        ("rules: [{name: x, action: warn, any: [nothing]}]", "needs a list 'nothing'"),
+        ("rigths: []", "no part rigths"),
+        ("rights: [{name: x, permits: sometimes}]", "write never, with credit, or until"),
+        ("a: [b", "cannot be used"),
+        ("- 1", "cannot be used"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, message: str) -> None:
+    own = tmp_path / "policy.yaml"
+    own.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_policy(own)
+
+
+def test_a_picture_of_the_registry_stops_the_stream_and_an_override_does_not_change_it() -> None:
+    pytest.importorskip("pdqhash")
+    mine = clip()
+    image = of_frame(next(mine.frames())[0])
+    assert image is not None
+    policy = Policy(rights=(Right("Blob", "character", images=(image,)),))
+    outcomes: list[Outcome] = []
+    darker = replace(mine, source=lambda a, b: (chunk // 8 * 7 for chunk in mine.frames(a, b)))
+    with pytest.raises(Refused, match="character Blob"):
+        list(guarded(darker, policy, TODAY, outcomes.append).frames())
+    assert outcomes[-1].action == "refuse" and "the picture at 0.0 s" in outcomes[-1].told()
+    passed = torch.cat(list(guarded(mine, policy, TODAY, outcomes.append, override=True).frames()))
+    assert torch.equal(passed, torch.cat(list(mine.frames()))) and outcomes[-1].action == "refuse"
+    other = replace(mine, source=lambda a, b: (chunk.flip(2) for chunk in mine.frames(a, b)))
+    assert len(torch.cat(list(guarded(other, policy, TODAY, outcomes.append).frames()))) == 96
+    assert outcomes[-1].action == "allow"
+
+
+def test_a_sound_of_the_registry_is_heard_in_another_video() -> None:
+    mine = clip(8.0)
+    assert mine.sound is not None
+    (known, *_) = of_sound(mine.sound)
+    policy = Policy(rights=(Right("Tune", "work", sounds=(known,)),))
+    draw = torch.Generator().manual_seed(5)
+    late = F.pad(mine.sound.waveform, (24_000, 0))
+    noisy = Sound(late + 0.1 * late.std() * torch.randn(late.shape, generator=draw), 24_000)
+    outcomes: list[Outcome] = []
+    with pytest.raises(Refused, match=r"the sound from 1\.0 s on"):
+        _ = guarded(replace(mine, voice=lambda: resampled(noisy, 44_100)), policy, TODAY, outcomes.append).sound
+    other = Sound(mine.sound.waveform.flip(1), 24_000)
+    assert guarded(replace(mine, voice=lambda: other), policy, TODAY, outcomes.append).sound is not None
+    assert of_sound(Sound(torch.zeros(1, 96_000), 24_000)) == []
+
+
+def test_a_classifier_of_frames_decides_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = Policy(rules=(Rule("nudity in the picture", "refuse", frames="nudity", above=0.8),))
+    monkeypatch.setattr(guard, "classifier", lambda: lambda frame: 0.9)
+    with pytest.raises(Refused, match=r"nudity in the picture.*0\.90"):
+        list(guarded(clip(), policy, TODAY, lambda outcome: None).frames())
+    monkeypatch.setattr(guard, "classifier", lambda: lambda frame: 0.7)
+    assert list(guarded(clip(), policy, TODAY, lambda outcome: None).frames())
+    monkeypatch.setattr(guard, "classifier", lambda: None)
+    assert list(guarded(clip(), policy, TODAY, lambda outcome: None).frames())
