@@ -47,6 +47,12 @@ class PolicyNode(io.ComfyNode):
         )
 
     @classmethod
+    def fingerprint_inputs(cls, **inputs: object) -> str:
+        from ..pipelines.host.policy import state
+
+        return state()
+
+    @classmethod
     def execute(
         cls,
         prompt: str = "",

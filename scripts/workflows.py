@@ -271,6 +271,33 @@ SYNC = Workflow(
     ),
 )  # fmt: skip
 
+MARKS = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "policy": Placed("KinetophonePolicy", {"prompt": PROMPT}, 1, 0, 260),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": ("policy", 0)}, 1, 7, 300),
+        "checked": Placed("KinetophonePolicy", {"video": ("decode", 0)}, 3, 5, 260),
+        "badge": Placed("KinetophoneWatermark", {"video": ("checked", 2)}, 4, 0, 220),
+        "mark": Placed("KinetophoneInvisibleWatermark", {"video": ("badge", 0), "says": "take 1"}, 4, 7, 180),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/marked"}, 4, 12, 500),
+        "verify": Placed("KinetophoneVerify", {"video": ("save", 0)}, 5, 0, 200),
+        "detect": Placed("KinetophoneDetectWatermark", {"video": ("save", 0)}, 5, 6, 200),
+    },
+    groups=(
+        Group("1  Model, size and length", ("loader", "latent", "schedule")),
+        Group("2  May it be made?", ("policy", "text"), "#A88"),
+        Group("3  Sample, decode, look again", ("guidance", "sampler", "decode", "checked"), "#88A"),
+        Group("4  Mark, sign and save", ("badge", "mark", "save"), "#8A8"),
+        Group("5  What the file says", ("verify", "detect"), "#8A8"),
+    ),
+    note=(
+        "## Generate, mark, sign, verify\n"
+        "*Policy* reads the prompt before anything is sampled: write `Mickey Mouse juggles` to see it refuse. The "
+        "video gets a badge for people, an invisible mark for programs, and a signature. *Verify* and *Detect "
+        "Watermark* read the file back: connect *Load Video* to them to look at any file."
+    ),
+)  # fmt: skip
+
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
@@ -279,6 +306,7 @@ WORKFLOWS = {
     "05_storyboard": STORYBOARD,
     "06_dialogue": DIALOGUE,
     "07_sync": SYNC,
+    "08_policy_and_marks": MARKS,
 }
 
 

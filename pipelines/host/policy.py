@@ -58,9 +58,18 @@ def overrides(workflow: Mapping[str, Any]) -> list[str]:
     return [reason for reason in dict.fromkeys(reasons) if reason]
 
 
+def state() -> str:
+    """What a verdict depends on beside the inputs: the user's policy, and the day."""
+    own = _own()
+    return f"{datetime.date.today()} {own.stat().st_mtime_ns if own.is_file() else None}"
+
+
+def _own() -> Path:
+    return Path(folder_paths.get_user_directory()) / "kinetophone" / "policy.yaml"
+
+
 def _policy() -> Policy:
-    own = Path(folder_paths.get_user_directory()) / "kinetophone" / "policy.yaml"
-    return read_policy(*([own] if own.is_file() else []))
+    return read_policy(*([_own()] if _own().is_file() else []))
 
 
 def _guarded(video: Any, policy: Policy, today: datetime.date, reason: str) -> StreamVideo | None:

@@ -81,3 +81,68 @@ def test_only_a_file_can_be_verified(host: Host) -> None:
     between = {**prompt(), "verify": {"class_type": "KinetophoneVerify", "inputs": {"video": link("mark")}}}
     with pytest.raises(Failed, match="looks at a file"):
         host.run(between)
+
+
+def hidden(**changes: object) -> dict:
+    """The same picture, with an invisible mark in place of the badge."""
+    nodes = prompt({"sign": "never"})
+    inputs = {"video": link("video"), "says": "0123456789ab", "where": "picture and sound", "key": "public", **changes}
+    nodes["mark"] = {"class_type": "KinetophoneInvisibleWatermark", "inputs": inputs}
+    nodes["verify"] = {"class_type": "KinetophoneVerify", "inputs": {"video": link("save")}}
+    found = {"video": link("save"), "key": inputs["key"]}
+    nodes["detect"] = {"class_type": "KinetophoneDetectWatermark", "inputs": found}
+    return nodes
+
+
+def test_an_invisible_mark_is_detected_in_the_file_and_verify_falls_back_to_it(host: Host) -> None:
+    outputs = host.run(hidden())
+    assert "0123456789ab, from 0.0 to 2.0 s over the whole picture" in outputs["detect"]["text"][0]
+    told = outputs["verify"]["text"][0]
+    assert "no signed provenance" in told and "With the public key: In the picture: 0123456789ab" in told
+
+
+def test_a_mark_with_the_own_key_is_found_with_it_alone(host: Host, base: Path) -> None:
+    outputs = host.run(hidden(key="own", says="order 17"))
+    told = outputs["verify"]["text"][0]
+    assert "With the public key: No invisible mark" in told and "With the own key: In the picture:" in told
+    secret = base / "user" / "kinetophone" / "identity" / "watermark.key"
+    assert secret.stat().st_mode & 0o077 == 0 and secret.read_text() not in str(outputs)
+
+
+def policy(**inputs: object) -> dict:
+    return {"policy": {"class_type": "KinetophonePolicy", "inputs": inputs}}
+
+
+def test_the_policy_stops_a_prompt_and_says_why(host: Host, base: Path) -> None:
+    assert "Nothing was found" in host.run(policy(prompt="a red ball bounces"))["policy"]["text"][0]
+    with pytest.raises(Failed, match=r"Mickey Mouse.*the holder does not permit it"):
+        host.run(policy(prompt="m1ckey mouse juggles"))
+    reports = list((base / "output" / "kinetophone" / "policy").glob("report_*.json"))
+    assert any("m1ckey" in path.read_text() or "mickey" in path.read_text() for path in reports)
+
+
+def test_an_overruled_refusal_is_in_the_signed_provenance(host: Host, base: Path) -> None:
+    reason = "I drew the mouse myself"
+    nodes = prompt()
+    nodes["policy"] = policy(prompt="Mickey Mouse", video=link("video"), override=reason)["policy"]
+    nodes["mark"]["inputs"]["video"] = ["policy", 2]
+    nodes["verify"] = {"class_type": "KinetophoneVerify", "inputs": {"video": link("save")}}
+    outputs = host.run(nodes)
+    assert f"Overruled: {reason}" in outputs["policy"]["text"][0]
+    assert "whom you trust" in outputs["verify"]["text"][0]
+    (path,) = saved(base, outputs)
+    assert reason.encode() in path.read_bytes()
+
+
+def test_the_policy_of_the_user_adds_to_ours_and_stops_a_video_of_the_registry(host: Host, base: Path) -> None:
+    folder = base / "user" / "kinetophone"
+    folder.mkdir(parents=True, exist_ok=True)
+    own = folder / "policy.yaml"
+    try:
+        own.write_text("lists: {violence: [teapot]}\n")
+        assert "warn: violence: 'teapots'" in host.run(policy(prompt="two teapots"))["policy"]["text"][0]
+        own.write_text("rules: [{name: x, action: explode}]\n")
+        with pytest.raises(Failed, match="choose one of allow, warn, refuse"):
+            host.run(policy(prompt="two teapots"))
+    finally:
+        own.unlink()
