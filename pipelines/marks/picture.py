@@ -24,9 +24,10 @@ PILOTS = 0.14
 # A tile's side in pixels is this, and a share of the picture's shorter side: chips of a few pixels survive a codec, and
 # larger ones would be seen.
 TILE, TILE_SHARE = 160, 0.15
-# Grey levels of 255: the mean square of what is added (42.6 dB), and how much more is added where the picture is busy.
-STRENGTH = 1.85
-CALM, BUSY, LEVELS = 0.6, 1.4, 6.0
+# Grey levels of 255 that are added where the picture is calm, and at most where it is busy; edges of LEVELS raise it by
+# one. Over a whole frame the mean square stays below that of MOST (42.5 dB).
+CALM, BUSY, LEVELS = 0.9, 2.5, 7.0
+MOST = 1.9
 # Frames are looked at no larger than this; a chip is this many samples wide when the tile is folded.
 SEEN = 540
 FINE = 3
@@ -92,7 +93,7 @@ def add(frame: Tensor, pattern: Tensor) -> Tensor:
     """A uint8 frame `[H, W, 3]` with the pattern, stronger where the picture hides it."""
     pattern = pattern.to(frame.device)
     gain = _gain(frame)
-    gain = gain * (STRENGTH / gain.square().mean().sqrt())
+    gain = gain * (MOST / gain.square().mean().sqrt()).clamp(max=1.0)
     full = F.interpolate(gain[None, None], pattern.shape, mode="bilinear")[0, 0]
     added = full.mul_(pattern).round_().to(torch.int16)
     return (frame + added[..., None]).clamp_(0, 255).to(torch.uint8)
