@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,17 @@ from torch import Tensor
 from ..clip.clip import Clip, Sound
 from ..clock import frames_of, samples_of
 from ..types import VideoShape
+
+
+@dataclass(frozen=True)
+class FileFrames:
+    """The frames of a file, as they are: a clip whose source this is shows exactly its picture."""
+
+    path: Path
+    shape: VideoShape
+
+    def __call__(self, start: int, stop: int) -> Iterator[Tensor]:
+        return _frames(self.path, self.shape, start, stop)
 
 
 def read(path: Path) -> Clip:
@@ -30,10 +42,7 @@ def read(path: Path) -> Clip:
         shape = VideoShape(stream.codec_context.width, stream.codec_context.height, frames, fps)
         lineage = {"file": path.name}
 
-    def source(start: int, stop: int) -> Iterator[Tensor]:
-        return _frames(path, shape, start, stop)
-
-    return Clip(shape, source, lambda: read_sound(path), lineage, (path,))
+    return Clip(shape, FileFrames(path, shape), lambda: read_sound(path), lineage, (path,))
 
 
 def read_sound(path: Path) -> Sound | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +18,14 @@ from torch import Tensor
 from ..clip.clip import Clip, Sound
 from ..clock import samples_of
 from .formats import DEFAULT_QUALITY, Format
+from .read import FileFrames
 
 OnFrame = Callable[[int, int], None]
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+# What reads back what an encoder writes. PyAV cannot copy AV1: it looks for an encoder with the decoder's name.
+DECODERS = {"libx264": "h264", "libx265": "hevc"}
+SMALL = "small"
 BT709 = 1
 LIMITED_RANGE = 1
 # The encoder's input is never larger than this share of raw pictures in practice: more would be a lossless file.
@@ -79,22 +83,33 @@ def write_to(
     video_options = kind.encoder_options(quality)
     with av.open(str(target) if on_disk else target, "w", format=kind.container, options=options) as container:
         container.metadata.update(metadata)
-        picture = _Picture.open(container, clip, kind, video_options)
+        kept = copied_from(clip, kind, quality)
+        picture = _Copy.open(container, kept) if kept else _Picture.open(container, clip, kind, video_options)
         track = _Track.open(container, clip.sound, kind) if clip.sound is not None else None
         total, done = clip.shape.frames, 0
-        for chunk in clip.frames():
-            for pixels in chunk:
-                picture.add(pixels, done)
-                done += 1
-                if track is not None:
-                    track.add_until(samples_of(done, clip.shape.fps, track.sound.rate))
-                if on_frame is not None:
-                    on_frame(done, total)
+        for done in picture.add_all(clip):
+            if track is not None:
+                track.add_until(samples_of(done, clip.shape.fps, track.sound.rate))
+            if on_frame is not None:
+                on_frame(done, total)
         if done != total:
             raise ValueError(f"The clip promised {total} frames and gave {done}.")
-        picture.close()
         if track is not None:
             track.close()
+
+
+def copied_from(clip: Clip, kind: Format, quality: str) -> Path | None:
+    """The file whose picture can be kept as it is coded: nothing was done to it, and the format would code it alike.
+
+    A file that is asked to be small is coded again.
+    """
+    if not isinstance(clip.source, FileFrames) or clip.source.shape != clip.shape or quality == SMALL:
+        return None
+    with av.open(str(clip.source.path)) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        alike = context.name == DECODERS.get(kind.video_codec) and context.pix_fmt == kind.pixel_format
+        return clip.source.path if alike and stream.frames == clip.shape.frames else None
 
 
 def check_space(clip: Clip, folder: Path) -> None:
@@ -136,7 +151,17 @@ class _Picture:
             context.codec_tag = kind.tag
         return cls(container, stream, clip.shape.fps)
 
-    def add(self, pixels: Tensor, index: int) -> None:
+    def add_all(self, clip: Clip) -> Iterator[int]:
+        """Encode every frame, and say after each how many there are."""
+        done = 0
+        for chunk in clip.frames():
+            for pixels in chunk:
+                self._add(pixels, done)
+                done += 1
+                yield done
+        self.container.mux(self.stream.encode(None))
+
+    def _add(self, pixels: Tensor, index: int) -> None:
         frame = av.VideoFrame.from_ndarray(_even(pixels).numpy(), format="rgb24")
         frame = frame.reformat(
             format=self.stream.pix_fmt, dst_colorspace="ITU709", src_color_range="JPEG", dst_color_range="MPEG"
@@ -144,8 +169,33 @@ class _Picture:
         frame.pts, frame.time_base = index, 1 / self.fps
         self.container.mux(self.stream.encode(frame))
 
-    def close(self) -> None:
-        self.container.mux(self.stream.encode(None))
+
+@dataclass
+class _Copy:
+    """The coded picture of a file, packet by packet."""
+
+    container: Any
+    stream: Any
+    path: Path
+
+    @classmethod
+    def open(cls, container: Any, path: Path) -> _Copy:
+        with av.open(str(path)) as source:
+            return cls(container, container.add_stream_from_template(source.streams.video[0]), path)
+
+    def add_all(self, clip: Clip) -> Iterator[int]:
+        """Copy every packet, and say after each how many there are."""
+        with av.open(str(self.path)) as source:
+            stream = source.streams.video[0]
+            begin, done = stream.start_time or 0, 0
+            for packet in source.demux(stream):
+                # The last one of a file is empty.
+                if packet.dts is None:
+                    continue
+                packet.pts, packet.dts, packet.stream = packet.pts - begin, packet.dts - begin, self.stream
+                self.container.mux(packet)
+                done += 1
+                yield done
 
 
 @dataclass

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -63,6 +64,35 @@ def test_every_format_reads_back_as_written(tmp_path: Path, name: str) -> None:
     assert sound is not None and sound.waveform.shape[1] == samples_of(25, Fraction(24), sound.rate)
     assert abs(int(sound.waveform[0].abs().argmax()) / sound.rate - FLASH / 24) < 0.001
     assert json.loads(read_metadata(path)["workflow"]) == {"nodes": []}
+
+
+@pytest.mark.parametrize("name", ["mp4-h264", "mp4-hevc"])
+def test_a_picture_that_nothing_was_done_to_is_not_coded_again(tmp_path: Path, name: str) -> None:
+    kind = find_format(name)
+    first = read(write(flash_and_click(37), tmp_path / f"first.{kind.extension}", kind, {}))
+    sound = first.sound
+    assert sound is not None
+    late = replace(sound, waveform=torch.nn.functional.pad(sound.waveform, (sound.rate // 2, 0)))
+    seen: list[int] = []
+    moved = replace(first, voice=lambda: late)
+    second = read(
+        write(moved, tmp_path / f"second.{kind.extension}", kind, {}, on_frame=lambda done, total: seen.append(done))
+    )
+    assert seen == list(range(1, 38)) and second.shape == first.shape
+    assert torch.equal(pixels(second), pixels(first))
+    assert second.sound is not None
+    assert abs(int(second.sound.waveform[0].abs().argmax()) / sound.rate - FLASH / 24 - 0.5) < 0.001
+    smaller = read(write(moved, tmp_path / f"small.{kind.extension}", kind, {}, quality="small"))
+    assert not torch.equal(pixels(smaller), pixels(first))
+    shorter = read(write(trim(first, 3, 30), tmp_path / f"short.{kind.extension}", kind, {}))
+    assert int(pixels(shorter).float().mean((1, 2, 3)).argmax()) == FLASH - 3
+
+
+def test_another_format_codes_the_picture_again(tmp_path: Path) -> None:
+    first = read(write(flash_and_click(), tmp_path / "first.mp4", H264, {}))
+    path = write(first, tmp_path / "second.mp4", find_format("mp4-hevc"), {})
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == "hevc"
 
 
 @pytest.mark.parametrize("fps", [Fraction(24), Fraction(30000, 1001), Fraction(60)])
