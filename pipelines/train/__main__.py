@@ -6,6 +6,7 @@ python -m kinetophone.pipelines.train fill CONFIG      render the clips that a c
 python -m kinetophone.pipelines.train pairs OUT WEIGHTS   clips as a transformer remakes them, for the decoder
 python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
 python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
+python -m kinetophone.pipelines.train label WEIGHTS OUT.json   keep what was measured in a checkpoint's metadata
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     parser = argparse.ArgumentParser(prog="python -m kinetophone.pipelines.train", description=__doc__)
-    parser.add_argument("command", help="fit, fill, pairs, export, evaluate, or the name or path of a configuration")
+    parser.add_argument("command", help="one of the commands above, or a configuration")
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--model", default="mini", choices=sorted(CONFIGS))
     parser.add_argument("--worker", type=int, default=0, help="fill: which share of the shards, of --workers")
@@ -89,7 +90,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     logging.info("%s", evaluate(out, weights, options.detector, settings))
 
 
-_COMMANDS = {"fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "evaluate": _evaluate}
+def _label(options: argparse.Namespace) -> None:
+    from .export import label
+
+    weights, evaluation = (Path(argument) for argument in options.arguments)
+    label(weights, evaluation)
+
+
+_COMMANDS = {"fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "evaluate": _evaluate, "label": _label}
 
 if __name__ == "__main__":
     sys.exit(main())

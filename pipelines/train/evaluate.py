@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +84,15 @@ def evaluate(out: Path, weights: list[Path], detector: Path, settings: Settings)
             meter.measure(clips, case.scenes, tallies[name])
             if index == 0:
                 sheet(clips, meter, out.with_name(f"{out.stem}-{name.replace(' ', '-')}.png"))
-    text = table(tallies, torch.cat(reference.features), settings)
+    measured = measures(tallies, torch.cat(reference.features))
+    text = table(measured, list(tallies), settings)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, "utf-8")
+    columns = {
+        name: {row: round(values[index], 3) for row, _, values in measured if not math.isnan(values[index])}
+        for index, name in enumerate(tallies)
+    }
+    out.with_suffix(".json").write_text(json.dumps(columns, indent=1), "utf-8")
     return text
 
 
@@ -147,28 +155,32 @@ def _decoded(models: Models, latent: Tensor) -> Tensor:
     return torch.cat(clips)
 
 
-def table(tallies: dict[str, Tally], other: Tensor, settings: Settings) -> str:
-    """The measures as Markdown, one column a source; `other` are features of further real clips."""
-    names = list(tallies)
-    real = torch.cat(tallies["real clips"].features)
-    floor = frechet(real, other)
-    rows = [(f"{name}, %", [f"{t.percent(name):.1f}" for t in tallies.values()]) for name in PERCENT]
-    rows += [
-        ("sound class, balanced, %", [f"{t.balanced('sound'):.1f}" for t in tallies.values()]),
-        ("seen and heard apart, median, ms", [f"{1000 * t.quantile('apart', 0.5):.0f}" for t in tallies.values()]),
-        ("seen and heard apart, p90, ms", [f"{1000 * t.quantile('apart', 0.9):.0f}" for t in tallies.values()]),
-        ("impact pitch error, median, octaves", [f"{t.quantile('pitch', 0.5):.2f}" for t in tallies.values()]),
-        (
-            "Fréchet distance over that of real clips",
-            [f"{frechet(torch.cat(t.features), other) / floor:.1f}" for t in tallies.values()],
-        ),
+def measures(tallies: dict[str, Tally], other: Tensor) -> list[tuple[str, int, list[float]]]:
+    """Name, decimals and a value for each source; `other` are features of further real clips."""
+    floor = frechet(torch.cat(tallies["real clips"].features), other)
+    sources = tallies.values()
+    distances = [frechet(torch.cat(t.features), other) / floor for t in sources]
+    return [
+        *((f"{name}, %", 1, [t.percent(name) for t in sources]) for name in PERCENT),
+        ("sound class, balanced, %", 1, [t.balanced("sound") for t in sources]),
+        ("seen and heard apart, median, ms", 0, [1000 * t.quantile("apart", 0.5) for t in sources]),
+        ("seen and heard apart, p90, ms", 0, [1000 * t.quantile("apart", 0.9) for t in sources]),
+        ("impact pitch error, median, octaves", 2, [t.quantile("pitch", 0.5) for t in sources]),
+        ("Fréchet distance over that of real clips", 1, distances),
     ]
+
+
+def table(measured: list[tuple[str, int, list[float]]], names: list[str], settings: Settings) -> str:
+    """The measures as Markdown, one column a source."""
     head = [
         f"{settings.clips} held-out prompts, {settings.bucket} latents, {settings.steps} steps, "
         f"guidance {settings.guidance:g}.", "",
         f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}",
     ]  # fmt: skip
-    return "\n".join([*head, *(f"| {name} | {' | '.join(values)} |" for name, values in rows), ""])
+    rows = [
+        f"| {name} | {' | '.join(f'{value:.{digits}f}' for value in values)} |" for name, digits, values in measured
+    ]
+    return "\n".join([*head, *rows, ""])
 
 
 def sheet(clips: Clips, meter: Meter, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from .. import world
 from ..model.config import Config
-from ..weights.checkpoint import save_checkpoint
+from ..weights.checkpoint import read_checkpoint, save_checkpoint
 from .checkpoint import load_averaged
 
 log = logging.getLogger(__name__)
@@ -43,3 +44,18 @@ def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
         out, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence=LICENCE, metrics={}
     )
     log.info("%s: %.1f MB, %s", out, out.stat().st_size / 1e6, digest)
+
+
+def label(path: Path, evaluation: Path) -> None:
+    """Write what an evaluation (its `.json`) measured of a checkpoint into its metadata; the weights stay as they are.
+
+    Raises ValueError when the evaluation has no column of the checkpoint's name.
+    """
+    columns = json.loads(evaluation.read_text("utf-8"))
+    if path.stem not in columns:
+        raise ValueError(f"{evaluation.name} says nothing about {path.stem}; it has {', '.join(columns)}.")
+    kept = read_checkpoint(path)
+    save_checkpoint(
+        path, kept.config, kept.words, kept.tensors, synonyms=kept.synonyms, licence=kept.licence,
+        metrics=columns[path.stem],
+    )  # fmt: skip

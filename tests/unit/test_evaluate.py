@@ -10,10 +10,12 @@ from weights import write_checkpoint
 from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.train import evaluate as evaluation
+from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.data import Bucket, clip_scenes
 from kinetophone.pipelines.train.detector import ACTS, Detector, Reading, Track
 from kinetophone.pipelines.train.measure import Clips, Meter, Tally, frechet, onset_times, peak_times, ring_pitch
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
+from kinetophone.pipelines.weights.checkpoint import read_checkpoint
 
 GRID = DEBUG.grid
 
@@ -125,6 +127,12 @@ def test_evaluation_writes_a_table_and_sheets(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "card.md").read_text("utf-8") == text
     assert "| | real clips | autoencoder | candidate |" in text and "binding" in text
     assert (tmp_path / "card-candidate.png").stat().st_size > 500
+    digest = read_checkpoint(weights).digest
+    assert main(["label", str(weights), str(tmp_path / "card.json")]) == 0
+    labelled = read_checkpoint(weights)
+    assert labelled.digest == digest and "| sky, % |" in text and 0 <= labelled.metrics["sky, %"] <= 100
+    weights.rename(tmp_path / "other.safetensors")
+    assert main(["label", str(tmp_path / "other.safetensors"), str(tmp_path / "card.json")]) == 2
 
 
 def test_a_missing_detector_is_a_clear_error(tmp_path: Path) -> None:
