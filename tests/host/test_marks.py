@@ -102,8 +102,10 @@ def test_an_invisible_mark_is_detected_in_the_file_and_verify_falls_back_to_it(h
 
 
 def test_a_mark_with_the_own_key_is_found_with_it_alone(host: Host, base: Path) -> None:
-    outputs = host.run(hidden(key="own", says="order 17"))
+    outputs = host.run(hidden(key="own", says=""))
     told = outputs["verify"]["text"][0]
+    says = outputs["mark"]["text"][0].removesuffix(".").split()[-1]
+    assert len(says) == 12 and f"In the picture: {says}" in told
     assert "With the public key: No invisible mark" in told and "With the own key: In the picture:" in told
     secret = base / "user" / "kinetophone" / "identity" / "watermark.key"
     assert secret.stat().st_mode & 0o077 == 0 and secret.read_text() not in str(outputs)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 import yaml
 from torch import Tensor
 
+from kinetophone.pipelines import cli
 from kinetophone.pipelines.clip.clip import Clip, Sound
 from kinetophone.pipelines.clip.sound import resampled
 from kinetophone.pipelines.marks import guard
@@ -31,6 +32,9 @@ from kinetophone.pipelines.marks.policy import (
     read_policy,
 )  # fmt: skip
 from kinetophone.pipelines.marks.spelling import readings, same
+from kinetophone.pipelines.media.formats import find_format
+from kinetophone.pipelines.media.read import read
+from kinetophone.pipelines.media.write import write
 from kinetophone.pipelines.types import Cue, Line, Screenplay, Shot, VideoShape
 
 TODAY = datetime.date(2026, 11, 25)
@@ -179,3 +183,17 @@ def test_a_classifier_of_frames_decides_where_there_is_one(monkeypatch: pytest.M
     assert list(guarded(clip(), policy, TODAY, lambda outcome: None).frames())
     monkeypatch.setattr(guard, "classifier", lambda: None)
     assert list(guarded(clip(), policy, TODAY, lambda outcome: None).frames())
+
+
+def test_the_command_line_prints_an_entry_that_the_policy_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pdqhash")
+    path = write(clip(4.0), tmp_path / "our song.mp4", find_format("mp4-h264"), {})
+    assert cli.main(["fingerprint", str(path)]) == 0
+    own = tmp_path / "policy.yaml"
+    own.write_text(capsys.readouterr().out)
+    (right,) = [right for right in read_policy(own).rights if right.name == "our song"]
+    assert right.images and right.sounds
+    with pytest.raises(Refused, match="our song"):
+        list(guarded(read(path), read_policy(own), TODAY, lambda outcome: None).frames())
