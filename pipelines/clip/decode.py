@@ -60,5 +60,5 @@ def first_step(grid: Grid, frame: int) -> int:
 
 
 def to_bytes(pixels: Tensor) -> Tensor:
-    """Pixels in -1..1 to uint8 on CPU, rounded."""
-    return pixels.float().add(1).mul(127.5).round_().clamp_(0, 255).to(torch.uint8).cpu()
+    """Pixels in -1..1 to uint8 on CPU, rounded. Overwrites them: at 1080p every copy of a frame counts."""
+    return pixels.float().add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8).cpu()
