@@ -34,7 +34,7 @@ def textured(frames: int = 24, height: int = 360, width: int = 640, sound: Sound
     draw = torch.Generator().manual_seed(0)
     sizes = (5, 12, 30, 80, 200)
     layers = [F.interpolate(torch.randn(1, 3, n, n, generator=draw), (height, width + frames)) for n in sizes]
-    scene = (128 + sum(layer * 60 / 2**depth for depth, layer in enumerate(layers))).clamp(0, 255)[0]
+    scene = (128 + sum(layer * 60 / 2.5**depth for depth, layer in enumerate(layers))).clamp(0, 255)[0]
 
     def source(start: int, stop: int) -> Iterator[Tensor]:
         for index in range(start, stop):
