@@ -5,8 +5,10 @@ Tensors are stored whole, by parameter name, so that any number of processes can
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,7 +23,15 @@ from ..weights.checkpoint import FORMAT
 Optimizers = list[torch.optim.Optimizer]
 
 
-def save(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Tensor], step: int) -> None:
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come: steps done, and seconds spent on them by all its legs."""
+
+    step: int = 0
+    seconds: float = 0.0
+
+
+def save(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Tensor], progress: Progress) -> None:
     """Write everything that a resumed run needs; atomic; all ranks take part, the first one writes."""
     tensors = {f"model.{name}": whole(value) for name, value in model.state_dict().items()}
     tensors |= {f"ema.{name}": whole(value) for name, value in ema.items()}
@@ -31,16 +41,17 @@ def save(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Te
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, partial, {"step": str(step)})
+    metadata = {"step": str(progress.step), "seconds": str(progress.seconds)}
+    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, partial, metadata)
     os.replace(partial, path)
 
 
 @torch.no_grad()
-def load(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Tensor]) -> int:
-    """Restore what `save` wrote, in place; returns the step."""
+def load(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Tensor]) -> Progress:
+    """Restore what `save` wrote, in place; returns how far it had come."""
     with safe_open(path, framework="pt") as file:
         stored = {key: file.get_tensor(key) for key in file.keys()}
-        step = int(file.metadata()["step"])
+        told = file.metadata()
     for name, tensor in model.state_dict().items():
         tensor.copy_(_placed(stored[f"model.{name}"], tensor))
     for name, tensor in ema.items():
@@ -52,7 +63,7 @@ def load(path: Path, model: nn.Module, optimizers: Optimizers, ema: dict[str, Te
             same = value.shape == parameter.shape
             # Counters stay on the CPU, moments live where their parameter does.
             moments[key[len(prefix) :]] = _placed(value, parameter) if same else value
-    return step
+    return Progress(int(told["step"]), float(told["seconds"]))
 
 
 def load_averaged(path: Path) -> dict[str, Tensor]:
@@ -64,6 +75,12 @@ def load_averaged(path: Path) -> dict[str, Tensor]:
             return {key if published else key[4:]: file.get_tensor(key).float() for key in names}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"No weights can be read from {path}: {error}.") from error
+
+
+def published_words(path: Path) -> list[str]:
+    """The vocabulary of a published checkpoint; a training checkpoint has none of its own."""
+    with safe_open(path, framework="pt") as file:
+        return json.loads((file.metadata() or {}).get("words", "[]"))
 
 
 def load_part(path: Path, *prefixes: str) -> dict[str, Tensor]:

@@ -15,8 +15,10 @@ CONFIG_FOLDER = Path(__file__).parent / "configs"
 class RunConfig:
     """One training run.
 
-    `task` names an entry of `tasks.TASKS`, `options` go to it. Learning rate warms up over `warmup` steps and falls
-    to zero over the last `decay` fraction of all steps. `rates` scales the rates of parameters by name prefix.
+    `task` names an entry of `tasks.TASKS`, `options` go to it. A run ends after `steps`, or after `minutes` of work if
+    that comes first (0 = no such end); `leg` minutes after its start a process saves and stops, to be started again.
+    Learning rate warms up over `warmup` steps and falls to zero over the last `decay` fraction of the run. `rates`
+    scales the rates of parameters by name prefix.
     """
 
     task: str
@@ -35,6 +37,7 @@ class RunConfig:
     save_every: int = 500
     sheet_every: int = 500
     minutes: float = 0.0
+    leg: float = 0.0
     rates: dict[str, float] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,15 +15,19 @@ from ..clock import Grid
 from ..model.config import CONFIGS
 from .checkpoint import load_averaged
 from .config import RunConfig
-from .data import Bucket, ClipPool
+from .data import Bucket, ClipPool, cell_classes
 from .joint import load_codec
 from .task import Batch, Forward, seed_of
 
 SCENE = ("sky", "ground", "weather")
-ACTS = ("action", "direction")
+ACTS = ("shape", "action", "direction")
 WIDTH = 96
-# Pixels of the base video in a cell of the detector's map.
-CELL = 8
+# Pixels of the base video in a cell of the detector's map: an edge must be seen to tell a cone from a cylinder.
+CELL = 4
+# The picture is looked at for its flow in so many rows and columns of regions.
+REGIONS = (4, 6)
+# Squared slope of light below which a region is too plain to tell how it moves.
+PLAIN = 1e-4
 
 
 @dataclass(frozen=True)
@@ -57,31 +62,31 @@ def _classes(name: str) -> int:
 
 
 class Detector(nn.Module):
-    """Dense classes a cell, scene classes, camera move, tracks of objects by colour, and classes of sound."""
+    """Dense classes a cell, scene classes, camera move, tracks of objects by colour, and classes of sound.
+
+    Shape, action and direction are read along the track of an object: what it looks like on average, and where it goes.
+    """
 
     def __init__(self, mels: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 32, 5, 2, 2), nn.SiLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.SiLU(), nn.Conv2d(64, WIDTH, 3, 2, 1)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, 48, 5, 2, 2), nn.SiLU(), nn.Conv2d(48, WIDTH, 3, 2, 1))
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.GroupNorm(8, WIDTH), nn.SiLU(), nn.Conv2d(WIDTH, WIDTH, 3, padding=dilation, dilation=dilation)
             )
-            for dilation in (1, 2, 1, 2)
+            for dilation in (1, 2, 4, 1, 2)
         )
         self.cells = nn.ModuleDict({name: nn.Conv2d(WIDTH, _classes(name) + 1, 1) for name in ("colour", "shape")})
         self.scene = nn.ModuleDict({name: nn.Linear(2 * WIDTH, _classes(name)) for name in SCENE})
-        # Direction-selective filters see a camera move best, and its sides tell a zoom from a pan.
         self.camera = nn.Sequential(
-            nn.Conv3d(3, 24, (3, 5, 5), (1, 2, 2), (1, 2, 2)), nn.SiLU(),
-            nn.Conv3d(24, 48, 3, 2, 1), nn.SiLU(), nn.AdaptiveAvgPool3d((1, 2, 4)), nn.Flatten(),
-        )  # fmt: skip
-        self.camera_out = nn.Linear(48 * 8, _classes("camera"))
+            nn.Linear(4 * REGIONS[0] * REGIONS[1], WIDTH), nn.SiLU(), nn.Linear(WIDTH, _classes("camera"))
+        )
         self.track = nn.Sequential(
             nn.Conv1d(WIDTH + 8, WIDTH, 5, padding=2), nn.SiLU(), nn.Conv1d(WIDTH, WIDTH, 5, padding=2), nn.SiLU()
         )
-        self.acts = nn.ModuleDict({name: nn.Linear(2 * WIDTH, _classes(name)) for name in ACTS})
+        # Where the camera goes, everything seems to go the other way.
+        known = 2 * WIDTH + _classes("camera")
+        self.acts = nn.ModuleDict({name: nn.Linear(known, _classes(name)) for name in ACTS})
         self.sound = nn.Sequential(
             nn.Conv1d(mels, WIDTH, 5, padding=2), nn.SiLU(), nn.Conv1d(WIDTH, WIDTH, 5, 2, 2), nn.SiLU(),
             nn.Conv1d(WIDTH, WIDTH, 5, 2, 2), nn.SiLU(),
@@ -107,7 +112,7 @@ class Detector(nn.Module):
         pooled = torch.cat((x.mean((2, 3)), x.amax((2, 3))), 1).unflatten(0, (-1, count)).mean(1)
         features = x.unflatten(0, (-1, count))
         scene = {name: head(pooled) for name, head in self.scene.items()}
-        scene["camera"] = self.camera_out(self.camera(frames.transpose(1, 2)))
+        scene["camera"] = self.camera(region_flow(frames).to(frames.dtype))
         return Reading(cells, scene, features)
 
     def follow(self, reading: Reading, frames: Tensor, colour: Tensor) -> Track:
@@ -125,13 +130,31 @@ class Detector(nn.Module):
         rates = 5 * states.diff(dim=1, prepend=states[:, :1])
         series = torch.cat((looks, states, rates), 2)
         hidden = self.track(series.transpose(1, 2).to(frames.dtype))
-        pooled = torch.cat((hidden.mean(2), hidden.amax(2)), 1)
+        pooled = torch.cat((hidden.mean(2), hidden.amax(2), reading.scene["camera"].softmax(1)), 1)
         return Track(x, y, area, {name: head(pooled) for name, head in self.acts.items()})
 
     def hear(self, mel: Tensor) -> Tensor:
         """Scores of each class of sound, above 0 where it is heard."""
         hidden = self.sound(mel / 4 + 1)
         return self.sound_out(torch.cat((hidden.mean(2), hidden.amax(2)), 1))
+
+
+def region_flow(frames: Tensor) -> Tensor:
+    """How the regions of a clip `[B, f, 3, h, w]` move, pixels a frame: `[B, 4 * rows * columns]`, mean and median.
+
+    Least squares on the slopes of light (Lucas and Kanade, IJCAI 1981): a camera moves all regions, an object few.
+    """
+    grey = F.avg_pool2d(frames.float().mean(2), 3, 1, 1)
+    middle = (grey[:, 1:] + grey[:, :-1]) / 2
+    later = grey.diff(dim=1)[..., 1:-1, 1:-1]
+    along = (middle[..., 1:-1, 2:] - middle[..., 1:-1, :-2]) / 2
+    down = (middle[..., 2:, 1:-1] - middle[..., :-2, 1:-1]) / 2
+    products = torch.stack((along * along, along * down, down * down, along * later, down * later))
+    xx, xy, yy, xt, yt = F.adaptive_avg_pool2d(products.flatten(0, 1), REGIONS).unflatten(0, products.shape[:2])
+    xx, yy = xx + PLAIN, yy + PLAIN
+    flow = torch.stack((xy * yt - yy * xt, xy * xt - xx * yt)) / (xx * yy - xy * xy)
+    flow = flow.clamp(-4, 4).movedim(0, 2).flatten(2)
+    return torch.cat((flow.mean(1), flow.median(1).values), 1)
 
 
 class DetectorTask:
@@ -156,8 +179,8 @@ class DetectorTask:
         index = int(torch.randint(0, self.shards, (), generator=g))
         shard = self.pool.shard(self.bucket, index)
         picked = torch.randperm(len(shard.captions), generator=g)[: self.count]
-        labels = [world.labels(scenes) for scenes in self.pool.scenes(self.bucket, index)]
-        wanted = {name: torch.cat([group[name] for group in labels])[picked] for name in labels[0]}
+        truth = self._truth(index)
+        wanted = {name: value[picked] for name, value in truth.items()}
         base = self.codec.video.decode_base(shard.video[picked].float()).transpose(1, 2)
         slot = torch.randint(0, world.MAX_OBJECTS, (len(picked),), generator=g) % wanted["count"]
         for name in ("colour", *ACTS):
@@ -165,10 +188,20 @@ class DetectorTask:
         return {
             "frames": base + 0.05 * torch.randn(base.shape, generator=g),
             "mel": self.codec.audio.decode_mel(shard.audio[picked].float()),
-            "cell-colour": shard.colour[picked],
-            "cell-shape": shard.shape[picked],
+            **{name: wanted[name] for name in ("cell-colour", "cell-shape")},
             **{name: wanted[name] for name in (*SCENE, "camera", "colour", *ACTS, "sound")},
         }
+
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one task a process
+    def _truth(self, index: int) -> dict[str, Tensor]:
+        """Labels of the clips of a shard, and the classes of the cells of the detector's map."""
+        grid, finer = self.codec.grid, self.codec.grid.base_cell // CELL
+        fine = replace(self.bucket, rows=self.bucket.rows * finer, columns=self.bucket.columns * finer)
+        groups = []
+        for scenes in self.pool.scenes(self.bucket, index):
+            colour, shape = cell_classes(grid, fine, scenes)
+            groups.append({**world.labels(scenes), "cell-colour": colour, "cell-shape": shape})
+        return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         dtype = getattr(forward, "dtype", torch.float32)

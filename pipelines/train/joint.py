@@ -23,15 +23,15 @@ from ..sampling.loop import sample_euler
 from ..sampling.noise import draw_noise
 from ..sampling.schedule import flow_schedule
 from ..text.encoder import TextEncoder
-from ..text.tokenizer import Tokenizer
+from ..text.tokenizer import SPECIAL, Tokenizer
 from ..types import AVLatent, TextContext
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
-from .checkpoint import load_part
+from .checkpoint import load_part, published_words
 from .config import RunConfig
 from .cuts import draw_spans, names_sky, spliced
 from .data import Bucket, ClipPool, Codec
-from .levels import AVLevels, draw_levels
+from .levels import AVLevels, Noise, draw_levels
 from .sheet import contact_sheet
 from .task import Batch, Forward, seed_of
 
@@ -79,6 +79,8 @@ class JointOptions:
     audio_weight: float = 0.35
     probe_weight: float = 0.2
     object_weight: float = 0.0
+    noise_mean: float = 0.6
+    noise_spread: float = 1.0
     sheet_bucket: str = "7x8x14"
 
     @classmethod
@@ -160,8 +162,21 @@ class JointTask:
             # The probe starts afresh: published weights hold none. So may the refiner, which at first changes nothing.
             fresh = {k: v for k, v in model.dit.state_dict().items() if k.startswith("refiner.")}
             model.dit.load_state_dict(fresh | load_part(Path(self.options.init), "dit."))
-            model.text.load_state_dict(load_part(Path(self.options.init), "text."))
+            model.text.load_state_dict(self._read_text(Path(self.options.init), model.text))
         return model
+
+    def _read_text(self, path: Path, fresh: TextEncoder) -> dict[str, Tensor]:
+        """The text encoder of a checkpoint, its rows where this vocabulary has the same words; new words start anew."""
+        weights = load_part(path, "text.")
+        if words := published_words(path):
+            known = {word: row for row, word in enumerate(words, start=SPECIAL)}
+            rows = fresh.words.weight.detach().clone()
+            rows[:SPECIAL] = weights["words.weight"][:SPECIAL]
+            for row, word in enumerate(self.tokenizer.words, start=SPECIAL):
+                if word in known:
+                    rows[row] = weights["words.weight"][known[word]]
+            weights["words.weight"] = rows
+        return weights
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
         # Bucket and kind are drawn from the step alone: all ranks must see the same shapes.
@@ -209,15 +224,17 @@ class JointTask:
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         clean = AVLatent(batch["video"], batch["audio"])
-        levels = draw_levels(clean, generator, free=self.options.free_levels, given=self.options.given)
+        o = self.options
+        noise = Noise(o.noise_mean, o.noise_spread)
+        levels = draw_levels(clean, generator, free=o.free_levels, given=o.given, noise=noise)
         noisy = AVLatent(_noised(clean.video, levels.video, generator), _noised(clean.audio, levels.audio, generator))
         dtype = torch.bfloat16 if self.lowers(forward) else torch.float32
         video, audio, scores = forward(batch["ids"], noisy.to(dtype), levels, batch.get("spans"))
         objects = (batch["classes"][:, 1:2] > 0) * (1 - _broadcast(levels.video, clean.video))
-        video_loss = _weighted_error(video, clean.video, levels.video, 1 + self.options.object_weight * objects)
+        video_loss = _weighted_error(video, clean.video, levels.video, 1 + o.object_weight * objects)
         audio_loss = _weighted_error(audio, clean.audio, levels.audio)
         probe_loss = _probe_error(scores.float(), batch["classes"].long())
-        total = video_loss + self.options.audio_weight * audio_loss + self.options.probe_weight * probe_loss
+        total = video_loss + o.audio_weight * audio_loss + o.probe_weight * probe_loss
         losses = {"video": video_loss, "audio": audio_loss, "probe": probe_loss}
         return total, {name: float(value.detach()) for name, value in losses.items()}
 

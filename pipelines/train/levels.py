@@ -18,12 +18,22 @@ class AVLevels:
     audio: Tensor
 
 
-def draw_levels(clean: AVLatent, generator: torch.Generator, *, free: float, given: float) -> AVLevels:
+@dataclass(frozen=True)
+class Noise:
+    """How levels are drawn: logit-normal (`mean`, `spread`) for nine in ten, uniform for the rest (2403.03206)."""
+
+    mean: float = 0.6
+    spread: float = 1.0
+
+
+def draw_levels(
+    clean: AVLatent, generator: torch.Generator, *, free: float, given: float, noise: Noise = Noise()
+) -> AVLevels:
     """Levels for a batch: a share `free` has streams of independent levels, a share `given` has clean parts."""
     count, steps, audio_steps = len(clean.video), clean.video.shape[2], clean.audio.shape[2]
-    video = _draw(count, generator)
+    video = _draw(count, generator, noise)
     independent = torch.rand(count, generator=generator, device=generator.device) < free
-    audio = torch.where(independent, _draw(count, generator), video)
+    audio = torch.where(independent, _draw(count, generator, noise), video)
     video, audio = video[:, None].repeat(1, steps), audio[:, None].repeat(1, audio_steps)
     chosen = torch.rand(count, generator=generator, device=generator.device) < given
     kinds = torch.randint(0, len(GIVEN), (count,), generator=generator, device=generator.device)
@@ -33,9 +43,9 @@ def draw_levels(clean: AVLatent, generator: torch.Generator, *, free: float, giv
     return AVLevels(video, audio)
 
 
-def _draw(count: int, generator: torch.Generator) -> Tensor:
-    """Noise levels `[count]`: logit-normal around 0.65 for nine in ten, uniform for the rest."""
-    normal = torch.sigmoid(torch.randn(count, generator=generator, device=generator.device) + 0.6)
+def _draw(count: int, generator: torch.Generator, noise: Noise) -> Tensor:
+    """Noise levels `[count]`."""
+    normal = torch.sigmoid(torch.randn(count, generator=generator, device=generator.device) * noise.spread + noise.mean)
     uniform = torch.rand(count, generator=generator, device=generator.device)
     return torch.where(torch.rand(count, generator=generator, device=generator.device) < 0.1, uniform, normal)
 

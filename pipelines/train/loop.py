@@ -40,7 +40,10 @@ class Place:
 
 
 def train(task: Task, config: RunConfig) -> nn.Module:
-    """Train to `config.steps`, resuming from `<out>/last.safetensors`; returns the model with averaged weights."""
+    """Train to the end of the run or of this leg, resuming from `<out>/last.safetensors`.
+
+    Returns the model with averaged weights.
+    """
     with _place(config) as place:
         model = task.model().to(place.device)
         if place.ranks > 1:
@@ -48,11 +51,11 @@ def train(task: Task, config: RunConfig) -> nn.Module:
         optimizers = _optimizers(model, config)
         ema = {name: p.detach().clone() for name, p in model.named_parameters()}
         out = Path(config.out)
-        last, step = out / "last.safetensors", 0
+        last, done = out / "last.safetensors", checkpoint.Progress()
         if last.is_file():
-            step = checkpoint.load(last, model, optimizers, ema)
-            log.info("resumed %s at step %d", last, step)
-        _run(task, config, place, _State(model, optimizers, ema, step, out))
+            done = checkpoint.load(last, model, optimizers, ema)
+            log.info("resumed %s at step %d", last, done.step)
+        _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(ema[name])
@@ -65,19 +68,22 @@ class _State:
     optimizers: list[torch.optim.Optimizer]
     ema: dict[str, Tensor]
     step: int
+    seconds: float
     out: Path
 
     def save(self) -> None:
-        checkpoint.save(self.out / "last.safetensors", self.model, self.optimizers, self.ema, self.step)
+        progress = checkpoint.Progress(self.step, self.seconds)
+        checkpoint.save(self.out / "last.safetensors", self.model, self.optimizers, self.ema, progress)
 
 
 def _run(task: Task, config: RunConfig, place: Place, state: _State) -> None:
-    deadline = time.monotonic() + config.minutes * 60 if config.minutes else math.inf
+    began, before = time.monotonic(), state.seconds
     forward = _forward(state.model, place)
     bar = tqdm(total=config.steps, initial=state.step, desc=task.name, disable=place.rank != 0, mininterval=5)
-    while state.step < config.steps and time.monotonic() < deadline:
+    while share_done(state.step, state.seconds, config) < 1:
         loss, values = _step(task, config, place, state, forward)
         state.step += 1
+        state.seconds = _agreed(before + time.monotonic() - began, place)
         bar.update()
         if state.step % 20 == 0 and place.rank == 0:
             bar.set_postfix({key: f"{value:.3f}" for key, value in values.items()})
@@ -86,6 +92,8 @@ def _run(task: Task, config: RunConfig, place: Place, state: _State) -> None:
             state.save()
         if state.step % config.sheet_every == 0 and place.ranks == 1:
             _sheet(task, state)
+        if config.leg and state.seconds - before >= 60 * config.leg:
+            break
     state.save()
     if place.rank == 0:
         _plot(state.out / "loss.csv")
@@ -95,7 +103,7 @@ def _run(task: Task, config: RunConfig, place: Place, state: _State) -> None:
 def _step(
     task: Task, config: RunConfig, place: Place, state: _State, forward: Forward
 ) -> tuple[float, dict[str, float]]:
-    scale = rate_scale(state.step, config)
+    scale = rate_scale(state.step, config, state.seconds)
     for optimizer in state.optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * scale
@@ -116,11 +124,25 @@ def _step(
     return float(loss.detach()), values
 
 
-def rate_scale(step: int, config: RunConfig) -> float:
+def share_done(step: int, seconds: float, config: RunConfig) -> float:
+    """How much of a run is done, 0..1, by its steps or by its time, whichever is further."""
+    return max(step / config.steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
+
+
+def rate_scale(step: int, config: RunConfig, seconds: float = 0.0) -> float:
     """Learning-rate factor: linear warm-up, flat, linear to zero over the last `decay` fraction."""
     warm = min(1.0, (step + 1) / max(1, config.warmup))
-    left = (config.steps - step) / max(1.0, config.steps * config.decay)
-    return warm * min(1.0, left)
+    left = (1 - share_done(step, seconds, config)) / max(config.decay, 1 / config.steps)
+    return warm * min(1.0, max(0.0, left))
+
+
+def _agreed(seconds: float, place: Place) -> float:
+    """The first process's clock: all must stop at the same step."""
+    if place.ranks == 1:
+        return seconds
+    told = torch.tensor([seconds], device=place.device)
+    dist.broadcast(told, 0)
+    return float(told)
 
 
 def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimizer]:

@@ -19,7 +19,7 @@ from .detector import Detector, Reading, Track
 # An event that is not seen, or not heard, counts as this far apart.
 MISSED_SECONDS = 0.5
 # Cells that an object must cover on average to count as there.
-LEAST_AREA = 0.8
+LEAST_AREA = 3.2
 PITCH_SECONDS = 0.15
 PITCH_RANGE = (90.0, 3000.0)
 
@@ -75,8 +75,9 @@ class Meter:
         mel = self.audio.mel(clips.wave[:, None])
         for name in ("sky", "ground", "weather", "camera"):
             tally.add(name, reading.scene[name].argmax(-1) == wanted[name])
-        self._objects(reading, wanted, tally)
-        track = self.detector.follow(reading, clips.frames, wanted["colour"][:, 0])
+        tracks = [self.detector.follow(reading, clips.frames, c.clamp_min(0)) for c in wanted["colour"].T]
+        self._objects(reading, tracks, wanted, tally)
+        track = tracks[0]
         tally.add("action", track.acts["action"].argmax(-1) == wanted["action"][:, 0])
         moves = wanted["direction"][:, 0] > 0
         tally.add("direction", track.acts["direction"].argmax(-1) == wanted["direction"][:, 0], moves)
@@ -88,20 +89,15 @@ class Meter:
         self._events(clips, scenes, track, mel, tally)
         tally.features.append(reading.features.mean((1, 3, 4)))
 
-    def _objects(self, reading: Reading, wanted: dict[str, Tensor], tally: Tally) -> None:
+    def _objects(self, reading: Reading, tracks: list[Track], wanted: dict[str, Tensor], tally: Tally) -> None:
         """Colour, shape, count, and shapes bound to the right colours."""
-        colours = reading.cells["colour"].softmax(2)[:, :, 1:]
-        area = colours.sum((3, 4)).mean(1)
-        main = wanted["colour"][:, 0]
-        tally.add("colour", area.argmax(-1) == main, wanted["count"] == 1)
+        area = reading.cells["colour"].softmax(2)[:, :, 1:].sum((3, 4)).mean(1)
+        tally.add("colour", area.argmax(-1) == wanted["colour"][:, 0], wanted["count"] == 1)
         tally.add("count", (area > LEAST_AREA).sum(-1) == wanted["count"])
-        right = []
-        for slot in range(world.MAX_OBJECTS):
-            colour = wanted["colour"][:, slot].clamp_min(0)
-            presence = reading.presence(colour)
-            seen = presence.sum((2, 3)).mean(1) > LEAST_AREA
-            shapes = (reading.cells["shape"].softmax(2)[:, :, 1:] * presence[:, :, None]).sum((1, 3, 4))
-            right.append(seen & (shapes.argmax(-1) == wanted["shape"][:, slot]))
+        right = [
+            (track.area.mean(1) > LEAST_AREA) & (track.acts["shape"].argmax(-1) == shape)
+            for track, shape in zip(tracks, wanted["shape"].T, strict=True)
+        ]
         tally.add("shape", right[0])
         tally.add("binding", right[0] & right[1], wanted["count"] == 2)
 

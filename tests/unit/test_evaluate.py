@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.train import evaluate as evaluation
 from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.data import Bucket, clip_scenes
-from kinetophone.pipelines.train.detector import ACTS, Detector, Reading, Track
+from kinetophone.pipelines.train.detector import ACTS, Detector, Reading, Track, region_flow
 from kinetophone.pipelines.train.measure import Clips, Meter, Tally, frechet, onset_times, peak_times, ring_pitch
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
 from kinetophone.pipelines.weights.checkpoint import read_checkpoint
@@ -70,7 +71,7 @@ class Oracle(Detector):
     def see(self, frames: torch.Tensor) -> Reading:
         motion = world.simulate(self.maps)
         times = torch.arange(frames.shape[1]) / 12
-        seen = world.object_map(self.maps, motion, times, 8, 14)
+        seen = world.object_map(self.maps, motion, times, 16, 28)
         slot = seen.clamp_min(0).flatten(1)
         cells = {}
         for name in ("colour", "shape"):
@@ -80,15 +81,35 @@ class Oracle(Detector):
         scene = {
             n: self._hot(self.wanted[n], len(world.LABEL_NAMES[n])) for n in ("sky", "ground", "weather", "camera")
         }
-        return Reading(cells, scene, torch.randn(*frames.shape[:2], 4, 8, 14))
+        return Reading(cells, scene, torch.randn(*frames.shape[:2], 4, 16, 28))
 
     def follow(self, reading: Reading, frames: torch.Tensor, colour: torch.Tensor) -> Track:
-        track = super().follow(Reading(reading.cells, {}, torch.zeros(*frames.shape[:2], 96, 8, 14)), frames, colour)
-        acts = {name: self._hot(self.wanted[name][:, 0], len(world.LABEL_NAMES[name])) for name in ACTS}
+        blank = replace(reading, features=torch.zeros(*frames.shape[:2], 96, 16, 28))
+        track = super().follow(blank, frames, colour)
+        slot = (self.wanted["colour"] == colour[:, None]).long().argmax(1, keepdim=True)
+        meant = {name: self.wanted[name].gather(1, slot)[:, 0].clamp_min(0) for name in ACTS}
+        acts = {name: self._hot(index, len(world.LABEL_NAMES[name])) for name, index in meant.items()}
         return Track(track.x, track.y, track.area, acts)
 
     def hear(self, mel: torch.Tensor) -> torch.Tensor:
         return self.wanted["sound"] - 0.5 if self.honest else torch.ones_like(self.wanted["sound"])
+
+
+def test_the_flow_of_regions_tells_how_a_picture_moves() -> None:
+    """A pattern that moves 0.7 pixels a frame to the right, then one that grows."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(112.0), indexing="ij")
+    t = torch.arange(12.0)[:, None, None]
+
+    def clip(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return (torch.sin(x / 3) * torch.cos(y / 4))[None, :, None].expand(1, -1, 3, -1, -1) * 0.5
+
+    regions = region_flow(clip(x - 0.7 * t, y + 0 * t)).unflatten(1, (2, 2, -1))
+    assert torch.allclose(regions[0, :, 0].mean(-1), torch.full((2,), 0.7), atol=0.15)
+    assert float(regions[0, :, 1].abs().mean()) < 0.1
+    scale = 1.01**t
+    grown = region_flow(clip((x - 56) / scale, (y - 32) / scale)).unflatten(1, (2, 2, 4, 6))[0, 1]
+    assert (grown[0, :, 5] > 0.1).all() and (grown[0, :, 0] < -0.1).all()
+    assert (grown[1, 3] > 0.05).all() and (grown[1, 0] < -0.05).all()
 
 
 def tally_of(networks, honest: bool) -> Tally:

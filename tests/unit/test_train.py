@@ -10,20 +10,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from weights import write_checkpoint
 
 from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import CONFIGS, DEBUG
+from kinetophone.pipelines.text.tokenizer import SPECIAL
 from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
 from kinetophone.pipelines.train.cuts import names_sky, under_another_sky
 from kinetophone.pipelines.train.data import Bucket, base_times, clip_scenes
-from kinetophone.pipelines.train.levels import draw_levels
+from kinetophone.pipelines.train.levels import Noise, draw_levels
 from kinetophone.pipelines.train.loop import rate_scale, train
 from kinetophone.pipelines.train.task import seed_of
 from kinetophone.pipelines.train.tasks import make_task
 from kinetophone.pipelines.types import AVLatent
+from kinetophone.pipelines.weights.checkpoint import read_checkpoint, save_checkpoint
 from kinetophone.pipelines.weights.load import load_models
 
 
@@ -110,6 +113,22 @@ def test_learning_rate_warms_up_and_ends_at_zero() -> None:
     )
 
 
+def test_a_run_may_end_by_the_clock_in_legs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step takes a second here: three of four seconds in the first leg, the rest in the next."""
+    clock = iter(float(second) for second in range(100))
+    monkeypatch.setattr("kinetophone.pipelines.train.loop.time.monotonic", lambda: next(clock))
+    times = {"steps": 1000, "minutes": 4 / 60, "leg": 3 / 60}
+    told = []
+    for _ in range(2):
+        run(folder, "clock", **times)
+        with safe_open(folder / "clock" / "last.safetensors", "pt") as file:
+            told.append((file.metadata()["step"], float(file.metadata()["seconds"])))
+    assert told == [("3", 3.0), ("4", 4.0)]
+    config = read_config("cpu", arguments(folder, "clock", decay=0.5, **times))
+    scales = [rate_scale(500, config, seconds) for seconds in (0, 2, 3, 4, 5)]
+    assert scales == pytest.approx([1, 1, 0.5, 0, 0])
+
+
 def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) -> None:
     run(folder, "part", steps=1)
     for name, prefix in (("decoder", "vae"), ("vocoder", "audio")):
@@ -181,6 +200,31 @@ def test_a_run_starts_from_published_weights(folder: Path) -> None:
         make_task(
             read_config("cpu", arguments(folder, "again", **{"options.init": folder / "codec.safetensors"}))
         ).model()
+
+
+def test_words_keep_their_meaning_when_the_vocabulary_grows(folder: Path) -> None:
+    published = write_checkpoint(folder / "fewer.safetensors", DEBUG)
+    kept = read_checkpoint(published)
+    fewer = tuple(word for word in kept.words if word != "ball")
+    rows = [*range(SPECIAL), *(SPECIAL + kept.words.index(word) for word in fewer)]
+    rows += [row for row in range(DEBUG.text.words) if row not in rows]
+    tensors = {**kept.tensors, "text.words.weight": kept.tensors["text.words.weight"][rows]}
+    save_checkpoint(published, DEBUG, fewer, tensors, licence="none", metrics={})
+    task = make_task(read_config("cpu", arguments(folder, "grown", **{"options.init": published})))
+    grown, wanted = task.model().text.words.weight, kept.tensors["text.words.weight"].float()
+    new = SPECIAL + task.tokenizer.words.index("ball")
+    same = [row for row in range(SPECIAL + len(task.tokenizer.words)) if row != new]
+    assert torch.equal(grown[same], wanted[same]) and not torch.equal(grown[new], wanted[new])
+
+
+def test_noise_levels_follow_what_they_are_told() -> None:
+    clean = AVLatent(torch.zeros(4000, 1, 1, 1, 1), torch.zeros(4000, 1, 1))
+    drawn = [
+        draw_levels(clean, torch.Generator().manual_seed(0), free=0, given=0, noise=noise).video
+        for noise in (Noise(0.6, 1.0), Noise(1.2, 1.2))
+    ]
+    high = [float((levels > 0.9).float().mean()) for levels in drawn]
+    assert high[0] == pytest.approx(0.065, abs=0.02) and high[1] == pytest.approx(0.2, abs=0.03)
 
 
 def test_some_samples_are_given_clean_parts_and_all_have_something_to_learn() -> None:
