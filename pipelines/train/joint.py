@@ -55,7 +55,7 @@ PROBE_CLASSES = tuple(len(world.LABEL_NAMES[name]) + 1 for name in ("colour", "s
 class JointOptions:
     """What a joint run reads from its configuration.
 
-    `buckets` maps sizes such as `7x8x14` to their share of steps; `cuts` is the share of steps with clips in two shots,
+    `buckets` maps sizes such as `7x8x14` to their share of steps, `shards` says how many each has, or all; `cuts` is the share of steps with clips in two shots,
     from the first `twins` shards, of buckets of at least `CUT_STEPS` steps. Cells that show an object count up to
     1 + `object_weight` times, less the noisier they are: where noise hides what is there, more weight would make the
     model see objects everywhere.
@@ -65,7 +65,7 @@ class JointOptions:
     buckets: dict[str, float]
     pool: str = "runs/pool"
     batch: int = 32
-    shards: int = 64
+    shards: int | dict[str, int] = 64
     first_shards: int = 4
     steps_per_shard: int = 40
     compile_renderer: bool = False
@@ -82,6 +82,10 @@ class JointOptions:
     noise_mean: float = 0.6
     noise_spread: float = 1.0
     sheet_bucket: str = "7x8x14"
+
+    def shards_of(self, bucket: str) -> int:
+        """How many shards of a bucket there are."""
+        return self.shards if isinstance(self.shards, int) else self.shards[bucket]
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> JointOptions:
@@ -186,7 +190,7 @@ class JointTask:
         draw = random.Random(seed_of(self.run.seed, step, rank, ranks))
         # The pool opens up as training goes on, so that a run may start before all of it is rendered.
         o = self.options
-        ready = min(o.shards, o.first_shards + step // o.steps_per_shard)
+        ready = min(o.shards_of(bucket.name), o.first_shards + step // o.steps_per_shard)
         make = self._cut_sample if cut else self._sample
         samples = [make(bucket, draw, min(ready, o.twins) if cut else ready) for _ in range(o.batch)]
         return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
