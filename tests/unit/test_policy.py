@@ -141,7 +141,7 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, message:
 
 
 def test_a_picture_of_the_registry_stops_the_stream_and_an_override_does_not_change_it() -> None:
-    pytest.importorskip("pdqhash")
+    pytest.importorskip("imagehash")
     mine = clip()
     image = of_frame(next(mine.frames())[0])
     assert image is not None
@@ -156,6 +156,12 @@ def test_a_picture_of_the_registry_stops_the_stream_and_an_override_does_not_cha
     other = replace(mine, source=lambda a, b: (chunk.flip(2) for chunk in mine.frames(a, b)))
     assert len(torch.cat(list(guarded(other, policy, TODAY, outcomes.append).frames()))) == 96
     assert outcomes[-1].action == "allow"
+
+
+def test_what_any_fade_shows_has_no_fingerprint() -> None:
+    pytest.importorskip("imagehash")
+    ramp = torch.linspace(20, 220, 96).round().to(torch.uint8)[None, :, None].expand(64, 96, 3)
+    assert of_frame(torch.zeros(64, 96, 3, dtype=torch.uint8)) is None and of_frame(ramp) is None
 
 
 def test_a_sound_of_the_registry_is_heard_in_another_video() -> None:
@@ -188,7 +194,7 @@ def test_a_classifier_of_frames_decides_where_there_is_one(monkeypatch: pytest.M
 def test_the_command_line_prints_an_entry_that_the_policy_takes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("pdqhash")
+    pytest.importorskip("imagehash")
     path = write(clip(4.0), tmp_path / "our song.mp4", find_format("mp4-h264"), {})
     assert cli.main(["fingerprint", str(path)]) == 0
     own = tmp_path / "policy.yaml"
