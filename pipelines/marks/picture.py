@@ -33,10 +33,14 @@ SEEN = 540
 FINE = 3
 # The tile is looked for between these sizes in pixels, in steps that leave less than a third of a chip at the edges.
 SMALLEST, LARGEST, STEP = 68.0, 560.0, 0.005
-# So many of the likeliest places are decoded: each passes its check by chance once in 2^32.
+# So many of the likeliest sizes are read, at up to eleven places around each: a place passes its check by chance once
+# in 2^32.
 TRIES = 6
 # What stands out from its surroundings by more than this many spreads says no more.
 CLIP = 1.5
+# Waves of the picture are levelled to those within so many steps of frequency around them: chips are equally strong in
+# all, and a picture is not.
+LEVELLED = 4
 
 
 @dataclass(frozen=True)
@@ -124,9 +128,10 @@ def read_picture(flat: Tensor, own_side: float, key: str) -> tuple[int | None, P
     places = [finder.look(SMALLEST * math.exp(STEP * step)) for step in range(steps)]
     for place in sorted(places, key=lambda place: -place.clarity)[:TRIES]:
         near = [finder.look(place.side * (1 + STEP * part / 8)) for part in range(-5, 6)]
-        finest = max(near, key=lambda place: place.clarity)
-        if (payload := finder.decode(finest)) is not None:
-            return payload, finest
+        # Where the pilots are faint, the clearest is sometimes beside the one that can be read.
+        for finer in {(found.clarity, found.down, found.right): found for found in near}.values():
+            if (payload := finder.decode(finer)) is not None:
+                return payload, finer
     return None, own
 
 
@@ -148,7 +153,7 @@ class Finder:
     """Looks for a key's tile in flattened light `[h, w]`: by its pilots, or by all of it where the payload is known."""
 
     def __init__(self, flat: Tensor, key: str, payload: int | None = None) -> None:
-        self.flat, self.key = flat, key
+        self.flat, self.key = _whitened(flat), key
         self.assigned, self.noise = _layout(key)
         pilots = torch.where(self.assigned == CODED_BITS, self.noise, 0.0)
         self._known = pilots if payload is None else tile_of(payload, key)
@@ -198,6 +203,15 @@ def _layout(key: str) -> tuple[Tensor, Tensor]:
     assigned = carried[torch.randperm(chips, generator=generator)].view(CHIPS, CHIPS)
     noise = 1.0 - 2.0 * torch.randint(0, 2, (CHIPS, CHIPS), generator=generator)
     return assigned, noise
+
+
+def _whitened(flat: Tensor) -> Tensor:
+    """Light `[h, w]` with every wave as strong as those around it, where the picture hides the least of the mark."""
+    spectrum = torch.fft.rfft2(flat)
+    power = torch.fft.fftshift(spectrum.abs().square(), 0)[None]
+    power = F.avg_pool2d(F.pad(power, [LEVELLED] * 4, mode="replicate"), 2 * LEVELLED + 1, 1)[0]
+    level = torch.fft.ifftshift(power, 0).sqrt()
+    return torch.fft.irfft2(spectrum / level.clamp(min=1e-6), s=flat.shape)
 
 
 def _resized(plane: Tensor, factor: float) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ..types import Screenplay
-from .spelling import find, readings, without
+from .spelling import find, find_name, readings, without
 
 DEFAULT = Path(__file__).parent / "policy.yaml"
 ALLOW, WARN, REFUSE = "allow", "warn", "refuse"
@@ -150,7 +150,7 @@ def check_text(policy: Policy, text: str, where: str, today: datetime.date) -> t
         if evidence:
             found.append(Finding(rule.action, rule.name, ", ".join(dict.fromkeys(evidence)), where))
     for owned in (*policy.rights, *policy.people):
-        if word := _first(ways, _names(owned)):
+        if word := _first(ways, _names(owned), find_name):
             action, why = owned.verdict(today)
             kind = owned.kind if isinstance(owned, Right) else "person"
             found.append(Finding(action, f"{kind} {owned.name}", word, where, why))
@@ -167,8 +167,10 @@ def check_screenplay(policy: Policy, screenplay: Screenplay, today: datetime.dat
     return tuple(found)
 
 
-def _first(ways: Sequence[tuple[str, ...]], phrases: Iterable[str]) -> str | None:
-    return next((word for phrase in phrases for words in ways if (word := find(words, phrase))), None)
+def _first(
+    ways: Sequence[tuple[str, ...]], phrases: Iterable[str], look: Callable[[tuple[str, ...], str], str | None] = find
+) -> str | None:
+    return next((word for phrase in phrases for words in ways if (word := look(words, phrase))), None)
 
 
 def _names(owned: Right | Person) -> tuple[str, ...]:

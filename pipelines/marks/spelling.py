@@ -16,6 +16,9 @@ ALIKE = str.maketrans({
 SIGNS = str.maketrans("013457@$!|+€", "oieastasilte")
 # A word that is as much like one of a list as this is read as it, if it is at least so long and begins alike.
 LIKE, LONG = 0.87, 6
+# A name of so many letters is read as a whole, for its words vouch for each other; one of nine may have another letter,
+# one of eight may not ("Tom hangs" is no Tom Hanks).
+NAME_LIKE, NAME_LONG = 0.88, 8
 
 
 def readings(text: str) -> tuple[tuple[str, ...], ...]:
@@ -45,6 +48,20 @@ def find(words: tuple[str, ...], phrase: str) -> str | None:
     return None
 
 
+def find_name(words: tuple[str, ...], name: str) -> str | None:
+    """Where a name stands in words, or what is spelled almost like all of it, in as many words or in one."""
+    wanted = name.split()
+    if (found := find(words, name)) or len(wanted) < 2 or len(name) < NAME_LONG:
+        return found
+    for length in (len(wanted), 1):
+        for start in range(len(words) - length + 1):
+            part = words[start : start + length]
+            begin = all(word[0] == known[0] for word, known in zip(part, wanted, strict=False))
+            if begin and _likeness("".join(part), "".join(wanted)) >= NAME_LIKE:
+                return " ".join(part)
+    return None
+
+
 @functools.lru_cache(maxsize=65536)
 def same(word: str, known: str) -> bool:
     """Whether a word is a known one, in some inflection or spelling."""
@@ -54,7 +71,12 @@ def same(word: str, known: str) -> bool:
         return re.fullmatch(word.replace("*", "[a-z]?"), known) is not None
     if min(len(word), len(known)) < LONG or word[0] != known[0]:
         return False
-    return difflib.SequenceMatcher(None, word, known).ratio() >= LIKE
+    return _likeness(word, known) >= LIKE
+
+
+def _likeness(one: str, other: str) -> float:
+    """The share of letters that two words have in common, in order."""
+    return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 @functools.lru_cache(maxsize=4096)

@@ -88,6 +88,19 @@ def test_the_mark_is_found_and_hardly_changes_the_picture() -> None:
     assert (mark.payload, mark.start, mark.end, len(mark.parts)) == (shown(PAYLOAD), 0.0, 1.0, 9)
 
 
+def test_a_mark_is_read_in_a_picture_of_stripes_that_stands_still() -> None:
+    plain = textured()
+    draw = torch.Generator().manual_seed(1)
+    stripes = 45 * torch.randn(plain.shape.height, 1, 1, generator=draw)
+
+    def source(start: int, stop: int) -> Iterator[Tensor]:
+        for chunk in plain.frames(start, stop):
+            yield (chunk.float() / 2 + 64 + stripes).clamp(0, 255).round().to(torch.uint8)
+
+    marked = invisibly_marked(replace(plain, source=source), PAYLOAD, KEY)
+    assert detect(marked, KEY).payloads == (shown(PAYLOAD),)
+
+
 def test_nothing_is_found_without_a_mark_or_with_another_key() -> None:
     clip = textured(sound=tones(1))
     assert detect(clip, KEY).payloads == ()
