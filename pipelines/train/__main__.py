@@ -61,7 +61,8 @@ def _fill(options: argparse.Namespace) -> None:
 
     run = read_config(options.arguments[0], options.arguments[1:])
     task = JointTask(run)
-    order = [(bucket, index) for bucket in task.buckets for index in range(task.options.shards_of(bucket.name))]
+    held = {bucket: task.options.shards_of(bucket.name) for bucket in task.buckets}
+    order = [(bucket, index) for index in range(max(held.values())) for bucket in held if index < held[bucket]]
     for bucket, index in order[options.worker :: options.workers]:
         if not task.pool.path(bucket, index).is_file():
             task.pool.shard(bucket, index)

@@ -55,10 +55,10 @@ PROBE_CLASSES = tuple(len(world.LABEL_NAMES[name]) + 1 for name in ("colour", "s
 class JointOptions:
     """What a joint run reads from its configuration.
 
-    `buckets` maps sizes such as `7x8x14` to their share of steps, `shards` says how many each has, or all; `cuts` is the share of steps with clips in two shots,
-    from the first `twins` shards, of buckets of at least `CUT_STEPS` steps. Cells that show an object count up to
-    1 + `object_weight` times, less the noisier they are: where noise hides what is there, more weight would make the
-    model see objects everywhere.
+    `buckets` maps sizes such as `7x8x14` to their share of steps, `shards` says how many each has, or all; `cuts` is
+    the share of steps with clips in two shots, from the first `twins` shards, of buckets of at least `CUT_STEPS` steps.
+    Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
+    is there, more weight would make the model see objects everywhere.
     """
 
     codec: str

@@ -1,0 +1,169 @@
+"""The built-in model, trained again from the weights that ship, one command for each kind of machine.
+
+python scripts/train.py cpu         two cores, about two hours, in one go
+python scripts/train.py gpu --leg 1 one GPU, three legs of under ten minutes each: 1, 2, 3
+python scripts/train.py debug       the same commands on the debug configuration, some minutes: does everything run?
+
+Whatever is done already is not done again: a command that was stopped goes on where it was. The last leg writes
+`runs/<machine>/table.md`, which compares the candidate with the weights that ship.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MINI = "pipelines/weights/mini/mini.safetensors"
+# Sizes of clips and their share of the steps; the detector learns on the commonest.
+BUCKETS = {"4x8x14": 0.15, "7x8x14": 0.55, "13x8x14": 0.2, "7x10x10": 0.05, "7x14x8": 0.05}
+COMMONEST = "7x8x14"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a kind of machine has time for: minutes of each part, and shards of 64 clips of the commonest size."""
+
+    joint: float
+    leg: float
+    detector: float
+    decoder: float
+    batch: int
+    clips: int
+    shards: int
+    workers: int
+    extra: tuple[str, ...] = ()
+
+    def shards_of(self, bucket: str) -> int:
+        return max(1, round(self.shards * BUCKETS[bucket] / BUCKETS[COMMONEST]))
+
+
+CORES = os.cpu_count() or 2
+MACHINES = {
+    "cpu": Machine(75, 0, 15, 15, 40, 500, 90, max(1, CORES // 2)),
+    "gpu": Machine(18.5, 8.5, 2, 2, 256, 2000, 240, max(1, CORES - 2)),
+    "debug": Machine(0.02, 0, 0.02, 0.02, 2, 10, 1, 1, ("model=debug", "precision=fp32")),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("machine", choices=sorted(MACHINES))
+    parser.add_argument("--leg", type=int, default=0, choices=(0, 1, 2, 3), help="0 = all of them")
+    parser.add_argument("--start", default=MINI, help="weights to start from")
+    options = parser.parse_args()
+    start = random_weights() if options.machine == "debug" else options.start
+    recipe = Recipe(options.machine, MACHINES[options.machine], start)
+    legs: list[Callable[[], None]] = [recipe.first, recipe.second, recipe.third]
+    try:
+        for leg in legs if options.leg == 0 else legs[options.leg - 1 : options.leg]:
+            leg()
+    except subprocess.CalledProcessError as error:
+        print(f"Stopped: {' '.join(error.cmd[3:])} failed. The same command goes on from there.")
+        return 1
+    return 0
+
+
+def random_weights() -> str:
+    """A checkpoint of the debug configuration to start from, like those of the tests."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from weights import write_checkpoint
+
+    from kinetophone.pipelines.model.config import DEBUG
+
+    path = ROOT / "runs" / "debug" / "start.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return str(write_checkpoint(path, DEBUG).relative_to(ROOT))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The three legs on one machine; everything lands below `runs/<name>`."""
+
+    name: str
+    machine: Machine
+    start: str
+
+    @property
+    def out(self) -> str:
+        return f"runs/{self.name}"
+
+    def first(self) -> None:
+        """Render while training begins: the pool opens up as training goes on."""
+        fills = [
+            self._begin("fill", "cpu", *self._joint(), "--worker", str(worker), "--workers", str(self.machine.workers))
+            for worker in range(self.machine.workers)
+        ]
+        try:
+            if self.machine.leg:
+                self._train_joint()
+        finally:
+            failed = [fill.args for fill in fills if fill.wait()]
+        if failed:
+            raise subprocess.CalledProcessError(1, failed[0])
+
+    def second(self) -> None:
+        """The transformer goes on."""
+        self._train_joint()
+
+    def third(self) -> None:
+        """The rest of the transformer, what measures it, a decoder that knows its mistakes, and the table."""
+        joint, pairs, candidate = (f"{self.out}/{name}.safetensors" for name in ("joint/last", "pairs", "candidate"))
+        self._train_joint()
+        self._run("detector", *self._timed("detector", self.machine.detector), f"options.shards={self.machine.shards}",
+                  *self._pool())  # fmt: skip
+        self._run("pairs", pairs, joint, *self.machine.extra, f"options.codec={self.start}", "options.text=",
+                  "options.shards={4x8x14: 1}", *self._pool())  # fmt: skip
+        self._run("decoder", *self._timed("decoder", self.machine.decoder), f"options.init={self.start}",
+                  f"options.pairs={pairs}", f"options.pool={self.out}/crops")  # fmt: skip
+        self._run("export", candidate, f"joint={joint}", f"decoder={self.out}/decoder/last.safetensors",
+                  f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
+        self._run("evaluate", f"{self.out}/table.md", self.start, candidate, "--clips", str(self.machine.clips),
+                  "--detector", f"{self.out}/detector/last.safetensors")  # fmt: skip
+
+    def _train_joint(self) -> None:
+        self._run("cpu", *self._joint())
+
+    def _joint(self) -> list[str]:
+        m, names = self.machine, ", ".join(f"{name}: {share}" for name, share in BUCKETS.items())
+        shards = ", ".join(f"{name}: {m.shards_of(name)}" for name in BUCKETS)
+        return [
+            *m.extra, "steps=1000000", f"minutes={m.joint}", f"leg={m.leg}", "decay=0.5", "warmup=40",
+            f"compile={str(self.name != 'debug').lower()}", f"out={self.out}/joint", "sheet_every=1000000",
+            f"options.batch={m.batch}", f"options.init={self.start}", f"options.codec={self.start}", "options.text=",
+            "options.noise_mean=1.2", "options.noise_spread=1.2", f"options.buckets={{{names}}}",
+            f"options.shards={{{shards}}}",
+            # Where all is rendered before, nothing has to be waited for.
+            f"options.first_shards={8 if m.leg else m.shards}", "options.cuts=0.06", *self._pool(),
+        ]  # fmt: skip
+
+    def _timed(self, name: str, minutes: float) -> list[str]:
+        return [
+            *self.machine.extra, "steps=1000000", f"minutes={minutes}", f"out={self.out}/{name}",
+            f"options.codec={self.start}",
+        ]  # fmt: skip
+
+    def _pool(self) -> list[str]:
+        return [f"options.pool={self.out}/pool"]
+
+    def _model(self) -> list[str]:
+        return ["--model", "debug"] if self.name == "debug" else []
+
+    def _run(self, *arguments: str) -> None:
+        process = self._begin(*arguments)
+        if process.wait():
+            raise subprocess.CalledProcessError(process.returncode, process.args)
+
+    def _begin(self, *arguments: str) -> subprocess.Popen:
+        environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if arguments[0] == "fill" else {})}
+        command = [sys.executable, "-m", "kinetophone.pipelines.train", *arguments]
+        return subprocess.Popen(command, cwd=ROOT, env=environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
