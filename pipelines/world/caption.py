@@ -8,9 +8,24 @@ from __future__ import annotations
 import random
 
 from .phrase import (
-    ACTIONS, CAMERAS, COLOURS, DIRECTIONS, FLOATS, GLUE, GROUNDS, MATERIALS, SHAPES, SIZES, SKIES, SOUNDS, SPLASHES, STANDS,
-    SYNONYMS, VOICES, WEATHERS,
-)  # fmt: skip
+    ACTIONS,
+    CAMERAS,
+    COLOURS,
+    DIRECTIONS,
+    FLOATS,
+    GLUE,
+    GROUNDS,
+    MATERIALS,
+    SHAPES,
+    SIZES,
+    SKIES,
+    SOUNDS,
+    SPLASHES,
+    STANDS,
+    SYNONYMS,
+    VOICES,
+    WEATHERS,
+)
 from .physics import chirping, honking
 from .scene import BEACON, BIRD, BOUNCE, CAR, COLLIDE, DRIVE, FLY, HOP, HOVER, ROLL, SPIN, STILL, TALK, WATER, Scenes
 

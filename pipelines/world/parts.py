@@ -31,8 +31,9 @@ def parts_of(s: Scenes, poses: Poses, camera: Tensor, axes: Tensor) -> Values:
     solid = _quadric(s.shape, s.radius)
     plain = {
         **_placed(poses.centre, object_axes, camera, axes), **solid, "there": s.present.float(),
-        "paint": COLOURS[s.colour], "gloss": GLOSS[s.material], "shine": poses.glow, "banded": torch.ones_like(s.radius),
-        "mark": torch.tensor(UNMARKED).expand(*s.shape.shape, -1), "mark_paint": COLOURS[s.colour],
+        "paint": COLOURS[s.colour], "gloss": GLOSS[s.material], "shine": poses.glow,
+        "banded": torch.ones_like(s.radius), "mark": torch.tensor(UNMARKED).expand(*s.shape.shape, -1),
+        "mark_paint": COLOURS[s.colour],
     }  # fmt: skip
     part = character_parts(s, poses, object_axes[:, 0])
     cast = {

@@ -124,7 +124,7 @@ SYNONYMS = {
     "hops": "hop hopping jump jumps jumping leap skips", "spins": "spin spinning rotating twirls whirls rotate",
     "hovers": "hover hovering levitate levitating",
     "flashes": "flash flashing blink blinking beacon lamp",
-    "drives": "drive drove cruises speeds races", "parked": "parks park parking",
+    "drives": "drive drove cruises speeds races", "parked": "parks parking",
     "flies": "fly flew flapping", "floats": "float swims swim swimming sails bobbing",
     "talks": "talk speak say speaking talking chats tells", "honks": "honk hoots hooting toots",
     "chirps": "chirp tweet twitters whistles", "splashes": "splash splashed plunges", "perches": "perched perching",

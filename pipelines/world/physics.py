@@ -9,8 +9,23 @@ import torch
 from torch import Tensor
 
 from .scene import (
-    BEACON, BIRD, BOUNCE, CAR, COLLIDE, DRIVE, FLY, HOP, HOVER, RESTITUTION, ROLL, SPIN, STILL, WATER, Scenes, reach,
-)  # fmt: skip
+    BEACON,
+    BIRD,
+    BOUNCE,
+    CAR,
+    COLLIDE,
+    DRIVE,
+    FLY,
+    HOP,
+    HOVER,
+    RESTITUTION,
+    ROLL,
+    SPIN,
+    STILL,
+    WATER,
+    Scenes,
+    reach,
+)
 from .talk import syllables, talking, voice_envelope
 
 GRAVITY = 9.8
@@ -85,7 +100,7 @@ class Motion:
         return Poses(centre, turn, self._glow(t[..., None]), _flash(self.flashes, times), signal, _flap(s, times))
 
     def signal(self, times: Tensor) -> Tensor:
-        """What the first object's sound does to it, 0..1 `[B, T]`: rises at once at a honk or chirp, follows a voice."""
+        """What the first object's sound does to it, 0..1 `[B, T]`: up at once at a honk or chirp, following a voice."""
         since = times[None, :, None] - self.events.time[:, 0, None]
         kind = self.events.kind[:, :1, :1]
         length = torch.where(kind == HONK, HONK_SECONDS, CHIRP_SECONDS)
@@ -195,7 +210,7 @@ def _chirps(s: Scenes) -> tuple[Tensor, Tensor]:
 
 
 def _flight(s: Scenes, times: Tensor, signal: Tensor) -> Tensor:
-    """Metres `[B, T]` that a bird is above its rest: mid height with a slight bobbing, lower for a moment at a chirp."""
+    """Metres `[B, T]` of a bird above its rest: mid height with a slight bobbing, lower for a moment at a chirp."""
     phase = s.phase[:, :1]
     up = 1.42 + 0.22 * phase - s.radius[:, :1] + 0.07 * torch.sin(2 * math.pi * (0.8 * times + phase))
     flies = s.action[:, :1] == FLY

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .backdrop import Values
+from .lamp import lamp_values
 from .paint import COLOURS
 from .parts import PART_SLOT, PART_VALUES, PLAIN_PARTS, parts_of
-from .lamp import lamp_values
 from .physics import Motion, Poses
 from .scene import CAR, WATER, Scenes
 from .shade import intersect, shade

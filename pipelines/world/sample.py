@@ -12,9 +12,27 @@ import torch
 from torch import Tensor
 
 from .scene import (
-    BEACON, BIRD, BOUNCE, CAR, CLEAR, COLLIDE, DRIVE, DRY, HOP, HOVER, LABEL_NAMES, MAX_OBJECTS, OVERCAST, ROBOT, ROLL,
-    STILL, STORM, WATER, Scenes, reach,
-)  # fmt: skip
+    BEACON,
+    BIRD,
+    BOUNCE,
+    CAR,
+    CLEAR,
+    COLLIDE,
+    DRIVE,
+    DRY,
+    HOP,
+    HOVER,
+    LABEL_NAMES,
+    MAX_OBJECTS,
+    OVERCAST,
+    ROBOT,
+    ROLL,
+    STILL,
+    STORM,
+    WATER,
+    Scenes,
+    reach,
+)
 
 RADII = (0.5, 0.8)
 # Shares of all scenes: car, bird, robot; and water.
