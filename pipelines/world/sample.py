@@ -47,7 +47,7 @@ CHARACTER_MATERIALS = (1, 0, 1)
 CHARACTER_Z = 4.5
 # Others stand behind a character, which needs the way to itself.
 BEHIND = 1.6
-# A frame narrower than this leaves a moving character no room for a moving camera.
+# A frame narrower than this leaves a character no room for a pan, and a car or bird none for a zoom.
 NARROW = 1.2
 LEAST_REACH = 0.3
 ON_WATER = ((STILL, 0.26), (BOUNCE, 0.3), (HOP, 0.2), (HOVER, 0.12), (BEACON, 0.12))
@@ -109,7 +109,8 @@ def _with_characters(s: Scenes, g: torch.Generator) -> Scenes:
     yaw = torch.where(shape == ROBOT, 0.9 * (turn - 0.5), torch.where(right, side, torch.pi - side))
     camera = s.camera
     if s.aspect < NARROW:
-        camera = torch.where(cast & (shape != ROBOT) & (camera > 0) & (camera < 4), torch.zeros_like(camera), camera)
+        kept = (camera == 0) | ((shape == ROBOT) & (camera >= 3))
+        camera = torch.where(cast & ~kept, torch.zeros_like(camera), camera)
     radius = torch.tensor(CHARACTER_RADII)[kind, s.size[:, 0]] * (0.97 + 0.06 * vary)
     room = reach(shape, torch.zeros(()), camera, s.aspect)
     per_radius = -reach(shape, torch.ones(()), camera, s.aspect) + room

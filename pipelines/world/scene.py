@@ -40,7 +40,7 @@ DRY, RAIN, SNOWFALL, STORM = range(4)
 # Restitution by material: rubber, metal, wood, glass.
 RESTITUTION = (0.85, 0.72, 0.6, 0.66)
 # Half the length of a car, bird and robot in radii (half their heights).
-HALF_LENGTH = (1.56, 1.62, 0.8)
+HALF_LENGTH = (1.6, 1.64, 0.8)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Scenes:
 
 def reach(shape: Tensor, radius: Tensor, camera: Tensor, aspect: float) -> Tensor:
     """Metres to the left and right of the middle `[B]` in which a character `shape [B]` is seen whole all the time."""
-    zooms, pans = (camera == 3).float(), ((camera == 1) | (camera == 2)).float()
-    # Its near side is 0.6 m nearer than its middle; the camera comes 0.75 m nearer, or turns by 0.17 rad.
-    seen = 0.5 * aspect**0.5 * (3.9 - 0.75 * zooms) - 0.8 * pans
+    zooms, pans = (camera >= 3).float(), ((camera == 1) | (camera == 2)).float()
+    # Its near side is 0.6 m nearer than its middle; a zoom brings the camera 0.75 m nearer, a pan turns it by 0.17 rad.
+    seen = 0.5 * aspect**0.5 * (3.85 - 0.75 * zooms) - 0.84 * pans
     return seen - torch.tensor(HALF_LENGTH)[(shape - CAR).clamp_min(0)] * radius - 0.04
