@@ -212,7 +212,7 @@ def _chirps(s: Scenes) -> tuple[Tensor, Tensor]:
 def _flight(s: Scenes, times: Tensor, signal: Tensor) -> Tensor:
     """Metres `[B, T]` of a bird above its rest: mid height with a slight bobbing, lower for a moment at a chirp."""
     phase = s.phase[:, :1]
-    up = 1.42 + 0.22 * phase - s.radius[:, :1] + 0.07 * torch.sin(2 * math.pi * (0.8 * times + phase))
+    up = 1.36 + 0.2 * phase - s.radius[:, :1] + 0.07 * torch.sin(2 * math.pi * (0.8 * times + phase))
     flies = s.action[:, :1] == FLY
     swims = (s.action[:, :1] == STILL) & (s.ground == WATER)[:, None]
     bird = (s.shape[:, :1] == BIRD).float()

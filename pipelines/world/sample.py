@@ -44,7 +44,7 @@ ACTING = 0.76
 CHARACTER_RADII = ((0.71, 0.86), (0.58, 0.74), (0.74, 0.90))
 # What a car, a bird and a robot is made of, as it reflects light: metal, rubber, metal.
 CHARACTER_MATERIALS = (1, 0, 1)
-CHARACTER_Z = 4.5
+CHARACTER_Z = 4.7
 # Others stand behind a character, which needs the way to itself.
 BEHIND = 1.6
 # A frame narrower than this leaves a character no room for a pan, and a car or bird none for a zoom.

@@ -86,5 +86,5 @@ def reach(shape: Tensor, radius: Tensor, camera: Tensor, aspect: float) -> Tenso
     """Metres to the left and right of the middle `[B]` in which a character `shape [B]` is seen whole all the time."""
     zooms, pans = (camera >= 3).float(), ((camera == 1) | (camera == 2)).float()
     # Its near side is 0.6 m nearer than its middle; a zoom brings the camera 0.75 m nearer, a pan turns it by 0.17 rad.
-    seen = 0.5 * aspect**0.5 * (3.85 - 0.75 * zooms) - 0.84 * pans
+    seen = 0.5 * aspect**0.5 * (4.0 - 0.75 * zooms) - 0.88 * pans
     return seen - torch.tensor(HALF_LENGTH)[(shape - CAR).clamp_min(0)] * radius - 0.04
