@@ -4,7 +4,8 @@ from .caption import captions, phrases, synonyms, vocabulary
 from .label import labels
 from .physics import Events, Motion, simulate
 from .render import object_map, render
-from .scene import LABEL_NAMES, MAX_OBJECTS, Scenes, sample_scenes
+from .sample import sample_scenes
+from .scene import LABEL_NAMES, MAX_OBJECTS, Scenes
 from .sound import pitch_of, synthesise
 
 __all__ = [

@@ -10,8 +10,9 @@ import math
 import torch
 from torch import Tensor
 
-from .physics import PULSE, SPIN_RATE, Motion
-from .scene import COLLIDE, HOVER, NIGHT, ROLL, SPIN, Scenes
+from .physics import CHIRP, CHIRP_SECONDS, HONK, HONK_SECONDS, PULSE, SPIN_RATE, SPLASH, SYLLABLE, Motion
+from .scene import COLLIDE, DRIVE, HOVER, NIGHT, ROLL, SPIN, Scenes
+from .talk import syllable_at, talking, vary, voice_envelope
 
 # Fundamental in Hz for a large object, decay in seconds, mode ratios: rubber, metal, wood, glass.
 PITCH = (95.0, 620.0, 270.0, 1500.0)
@@ -20,6 +21,12 @@ MODES = ((1.0, 1.6, 2.2), (1.0, 2.76, 5.4), (1.0, 2.4, 4.1), (1.0, 2.3, 3.9))
 SMALL_PITCH = 1.6
 RING_SECONDS = 1.2
 BEEP_HZ = 880.0
+# The two tones of a horn, and how a chirp sweeps.
+HORN_HZ = (415.0, 523.0)
+CHIRP_HZ = (2500.0, 3900.0)
+# First to third formant of a robot's voice: lowest and highest middle, and width, in Hz.
+FORMANTS = ((320.0, 820.0, 130.0), (900.0, 2100.0, 190.0), (2500.0, 2900.0, 300.0))
+VOICE_HARMONICS = 26
 PEAK = 0.9
 
 
@@ -31,6 +38,7 @@ def synthesise(scenes: Scenes, motion: Motion, samples: int, rate: int = 24000) 
     events = _events(s, motion, samples, rate)
     noise = torch.randn(len(s), samples, generator=g)
     actions = _rolling(s, motion, noise, t, rate) + _steady(s, noise, t, rate)
+    actions = actions + _engine(s, noise, t, rate) + _voice(s, t)
     ambience = _ambience(s, motion, noise.roll(samples // 2, -1), t, rate, g)
     mixed = 0.55 * events + 0.5 * actions + ambience
     return mixed / (mixed.abs().amax(-1, keepdim=True) / PEAK).clamp_min(1)
@@ -60,7 +68,36 @@ def _rings(s: Scenes, motion: Motion, rate: int) -> Tensor:
     ring = (modes * torch.tensor([1.0, 0.5, 0.3])[:, None]).sum(-2)
     click = torch.randn(len(t), generator=torch.Generator().manual_seed(1)) * torch.exp(-t / 0.004) * 0.6
     beep = torch.sin(2 * math.pi * BEEP_HZ * t) * (t / 0.004).clamp_max(1) * torch.exp(-((t / 0.13) ** 4)) * 0.8
-    return torch.where((motion.events.kind[..., :1] == PULSE), beep, ring + click)
+    kind = motion.events.kind[..., :1]
+    sounds = ring + click
+    for name, sound in ((PULSE, beep), (HONK, _horn(t)), (CHIRP, _chirp(s, t)), (SPLASH, _splash(s, t, rate))):
+        sounds = torch.where(kind == name, sound, sounds)
+    # A voice is made as a whole, not from its syllables.
+    return sounds * (kind != SYLLABLE)
+
+
+def _horn(t: Tensor) -> Tensor:
+    """A car's horn of two tones."""
+    tones = sum(torch.sin(2 * math.pi * hz * k * t) / k for hz in HORN_HZ for k in range(1, 6))
+    # The start stands out, as the beating of the tones would else be louder than it.
+    return 0.34 * (1 + 0.8 * torch.exp(-t / 0.02)) * tones * (t / 0.004).clamp_max(1) * ((HONK_SECONDS - t) / 0.03).clamp(0, 1)
+
+
+def _chirp(s: Scenes, t: Tensor) -> Tensor:
+    """A bird's short sweep upwards, lower for a large one, `[B, N, S]`."""
+    low, high = CHIRP_HZ
+    scale = torch.where(s.size == 0, 1.05, 0.95)[..., None]
+    sweep = 2 * math.pi * (low * t + (high - low) * t.clamp_max(CHIRP_SECONDS) ** 2 / (2 * CHIRP_SECONDS)) * scale
+    return 0.62 * torch.sin(sweep) * (t / 0.004).clamp_max(1) * ((CHIRP_SECONDS - t) / 0.03).clamp(0, 1)
+
+
+def _splash(s: Scenes, t: Tensor, rate: int) -> Tensor:
+    """A burst of filtered noise and a low plop, deeper for a large object, `[B, N, S]`."""
+    noise = torch.randn(len(t), generator=torch.Generator().manual_seed(2))
+    burst = 0.4 * _band(noise, 500, 5500, rate) * torch.exp(-t / 0.11)
+    base = torch.where(s.size == 0, 300.0, 190.0)[..., None]
+    plop = torch.sin(2 * math.pi * base * (t + 1.2 * t.clamp_max(0.12) ** 2 / 0.12)) * torch.exp(-t / 0.07)
+    return (burst + 0.9 * plop) * (t / 0.002).clamp_max(1)
 
 
 def _band(noise: Tensor, low: float, high: float, rate: int) -> Tensor:
@@ -90,6 +127,34 @@ def _steady(s: Scenes, noise: Tensor, t: Tensor, rate: int) -> Tensor:
         0.85 + 0.15 * torch.sin(2 * math.pi * 5 * t)
     )
     return spins * 0.16 * whirr + hovers * 0.22 * hum
+
+
+def _engine(s: Scenes, noise: Tensor, t: Tensor, rate: int) -> Tensor:
+    """The rumble of a car that drives, higher at a higher pace, `[B, S]`."""
+    drives = ((s.action == DRIVE) & s.present).any(-1).float()[:, None]
+    hz = 62 + 46 * s.pace[:, :1]
+    buzz = sum(torch.sin(2 * math.pi * hz * k * t + k) / k**0.8 for k in range(1, 7))
+    putter = 0.75 + 0.25 * torch.sin(2 * math.pi * hz / 4 * t)
+    return drives * (0.10 * buzz + 0.07 * _band(noise, 50, 500, rate)) * putter
+
+
+def _voice(s: Scenes, t: Tensor) -> Tensor:
+    """A robot's voice `[B, S]`: a buzz through formants that differ by syllable, as loud as its mouth is open."""
+    voice = torch.zeros(len(s), len(t))
+    rows = talking(s).nonzero().flatten()
+    number, phase = syllable_at(s, t)[rows], s.phase[rows, :1]
+    hz = 100 + 60 * s.pace[rows, :1]
+    middles = [low + (high - low) * vary(number + 0.3 * i, phase) for i, (low, high, _) in enumerate(FORMANTS)]
+    buzz = torch.zeros_like(number)
+    for k in range(1, VOICE_HARMONICS + 1):
+        gains = [
+            torch.exp(-(((k * hz - middle) / width) ** 2)) / (1 + 0.7 * i)
+            for i, (middle, (_, _, width)) in enumerate(zip(middles, FORMANTS, strict=True))
+        ]
+        buzz = buzz + (0.06 + sum(gains)) * torch.sin(2 * math.pi * hz * k * t)
+    loud = buzz.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
+    voice[rows] = 0.34 * buzz / loud
+    return voice * voice_envelope(s, t)
 
 
 def _ambience(s: Scenes, motion: Motion, noise: Tensor, t: Tensor, rate: int, g: torch.Generator) -> Tensor:
