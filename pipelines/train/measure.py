@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import world
 from ..clock import Grid
 from ..vae.audio import AudioAutoencoder
-from ..world.scene import BEACON, BOUNCE, COLLIDE, HOP
+from ..world.scene import BEACON, BOUNCE, COLLIDE, HOP, WATER
 from .detector import Detector, Reading, Track
 
 # An event that is not seen, or not heard, counts as this far apart.
@@ -116,7 +116,8 @@ class Meter:
                 gap = (seen[:, None] - onsets[None]).abs().amin(1) if len(seen) and len(onsets) else seen[:0]
                 gap = gap.median() if len(gap) else torch.tensor(MISSED_SECONDS)
                 tally.add("apart", gap.clamp_max(MISSED_SECONDS))
-            if action in (BOUNCE, HOP, COLLIDE):
+            # Water splashes whatever falls on it.
+            if action in (BOUNCE, HOP, COLLIDE) and scenes.ground[row] != WATER:
                 rung = ring_pitch(clips.wave[row], onsets, self.grid.sample_rate)
                 octaves = abs(math.log2(rung / float(pitch[row]))) if rung else 3.0
                 tally.add("pitch", torch.tensor(octaves))

@@ -80,7 +80,8 @@ def _horn(t: Tensor) -> Tensor:
     """A car's horn of two tones."""
     tones = sum(torch.sin(2 * math.pi * hz * k * t) / k for hz in HORN_HZ for k in range(1, 6))
     # The start stands out, as the beating of the tones would else be louder than it.
-    return 0.34 * (1 + 0.8 * torch.exp(-t / 0.02)) * tones * (t / 0.004).clamp_max(1) * ((HONK_SECONDS - t) / 0.03).clamp(0, 1)
+    edges = (t / 0.004).clamp_max(1) * ((HONK_SECONDS - t) / 0.03).clamp(0, 1)
+    return 0.34 * (1 + 0.8 * torch.exp(-t / 0.02)) * tones * edges
 
 
 def _chirp(s: Scenes, t: Tensor) -> Tensor:
