@@ -35,6 +35,7 @@ from .screenplay.storyboard import read_screenplay
 from .text.tokenizer import vocabulary_note
 from .types import Screenplay, Shot
 from .weights.card import DEFAULT_CARD, card_names, read_card
+from .weights.checkpoint import published_words
 from .weights.load import Models, load_models
 
 
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     served, or 130 when stopped."""
     argv = sys.argv[1:] if argv is None else argv
     if argv == ["vocabulary"]:
-        print(vocabulary_text())
+        print(vocabulary_text(read_card(DEFAULT_CARD).path))
         return 0
     try:
         if len(argv) == 2 and argv[0] == "verify":
@@ -116,17 +117,19 @@ def _screenplay(options: argparse.Namespace) -> Screenplay:
         raise ValueError(f"The storyboard {options.storyboard} cannot be read: {error}.") from error
 
 
-def vocabulary_text() -> str:
-    """What the built-in model was trained on: every kind of thing, the plain word first, other ways in brackets."""
+def vocabulary_text(weights: Path) -> str:
+    """What a checkpoint was trained on: every kind of thing, the plain word first, other ways in brackets."""
+    trained, synonyms = published_words(weights)
     lines = []
     for kind, things in world.phrases().items():
-        said = [plain + (f" ({', '.join(others)})" if others else "") for plain, *others in things]
+        known = [[way for way in ways if trained.keys() >= set(way.split())] for ways in things]
+        said = [plain + (f" ({', '.join(others)})" if others else "") for plain, *others in filter(None, known)]
         lines.append(f"{kind}: {', '.join(said)}")
     words: dict[str, list[str]] = {}
-    for word, known in world.synonyms().items():
-        words.setdefault(known, []).append(word)
+    for word, meant in synonyms.items():
+        words.setdefault(meant, []).append(word)
     lines.append("read as:")
-    lines += [f"  {known}: {', '.join(others)}" for known, others in words.items()]
+    lines += [f"  {meant}: {', '.join(others)}" for meant, others in words.items()]
     return "\n".join(lines)
 
 

@@ -5,7 +5,6 @@ Tensors are stored whole, by parameter name, so that any number of processes can
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,12 +74,6 @@ def load_averaged(path: Path) -> dict[str, Tensor]:
             return {key if published else key[4:]: file.get_tensor(key).float() for key in names}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"No weights can be read from {path}: {error}.") from error
-
-
-def published_words(path: Path) -> list[str]:
-    """The vocabulary of a published checkpoint; a training checkpoint has none of its own."""
-    with safe_open(path, framework="pt") as file:
-        return json.loads((file.metadata() or {}).get("words", "[]"))
 
 
 def load_part(path: Path, *prefixes: str) -> dict[str, Tensor]:

@@ -27,7 +27,8 @@ from ..text.tokenizer import SPECIAL, Tokenizer
 from ..types import AVLatent, TextContext
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
-from .checkpoint import load_part, published_words
+from ..weights.checkpoint import published_words
+from .checkpoint import load_part
 from .config import RunConfig
 from .cuts import draw_spans, names_sky, spliced
 from .data import Bucket, ClipPool, Codec
@@ -172,7 +173,7 @@ class JointTask:
     def _read_text(self, path: Path, fresh: TextEncoder) -> dict[str, Tensor]:
         """The text encoder of a checkpoint, its rows where this vocabulary has the same words; new words start anew."""
         weights = load_part(path, "text.")
-        if words := published_words(path):
+        if words := published_words(path)[0]:
             known = {word: row for row, word in enumerate(words, start=SPECIAL)}
             rows = fresh.words.weight.detach().clone()
             rows[:SPECIAL] = weights["words.weight"][:SPECIAL]

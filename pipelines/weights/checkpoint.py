@@ -57,6 +57,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return _parse(path, metadata, tensors)
 
 
+def published_words(path: Path) -> tuple[dict[str, None], dict[str, str]]:
+    """The words that a checkpoint was trained on, in their order, and what others are read as; weights are not read.
+
+    Both are empty for a file of another format.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    return dict.fromkeys(json.loads(metadata.get("words", "[]"))), json.loads(metadata.get("synonyms", "{}"))
+
+
 def save_checkpoint(
     path: Path,
     config: Config,

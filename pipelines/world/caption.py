@@ -39,7 +39,7 @@ def phrases() -> dict[str, tuple[tuple[str, ...], ...]]:
     banks = {
         "object": SHAPES, "colour": COLOURS, "material": MATERIALS, "size": SIZES, "action": actions,
         "direction": DIRECTIONS, "ground": GROUNDS, "sky": SKIES, "weather": WEATHERS, "camera": CAMERAS,
-        "sound": tuple(sounds),
+        "sound": tuple(sounds), "besides": (*VOICES.values(), SPLASHES),
     }  # fmt: skip
     said = {kind: [tuple(dict.fromkeys(filter(None, ways))) for ways in bank] for kind, bank in banks.items()}
     return {kind: tuple(filter(None, things)) for kind, things in said.items()}

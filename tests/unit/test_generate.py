@@ -11,6 +11,8 @@ from kinetophone.pipelines.generate import Request, generate
 from kinetophone.pipelines.media.read import read, read_metadata
 from kinetophone.pipelines.sampling.guidance import Guidance
 from kinetophone.pipelines.text.tokenizer import split
+from kinetophone.pipelines.weights.card import DEFAULT_CARD, read_card
+from kinetophone.pipelines.weights.checkpoint import published_words, read_checkpoint, save_checkpoint
 from kinetophone.pipelines.weights.load import load_models
 
 REQUEST = Request("a red ball bounces", 128, 64, 0.5, seed=3, steps=3)
@@ -117,6 +119,16 @@ def test_the_vocabulary_lists_every_word_that_the_model_was_trained_on(capsys) -
     assert cli.main(["vocabulary"]) == 0
     printed = capsys.readouterr().out
     assert "colour: red (crimson, scarlet), orange" in printed and "ball: " in printed
+    trained, _ = published_words(read_card(DEFAULT_CARD).path)
     grammar_only = set(world.caption.GLUE.split())
-    known = {word for word in world.vocabulary() if word.isalpha()} - grammar_only
-    assert known <= set(split(printed))
+    assert {word for word in trained if word.isalpha()} - grammar_only <= set(split(printed))
+
+
+def test_the_vocabulary_leaves_out_what_weights_were_not_trained_on(checkpoint: Path, tmp_path: Path) -> None:
+    kept = read_checkpoint(checkpoint)
+    fewer, everything = tmp_path / "fewer.safetensors", cli.vocabulary_text(checkpoint)
+    words = tuple(word for word in kept.words if word != "robot")
+    save_checkpoint(fewer, kept.config, words, kept.tensors, licence="none", metrics={})
+    assert "robot" in everything and "red" in cli.vocabulary_text(fewer) and "robot" not in cli.vocabulary_text(fewer)
+    known = {word for word in world.vocabulary() if word.isalpha()} - set(world.caption.GLUE.split())
+    assert known <= set(split(everything))
