@@ -135,9 +135,9 @@ def test_a_packed_index_is_not_unpacked(tmp_path: Path) -> None:
 
 
 def test_sound_far_beyond_the_picture_is_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
+    path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as output:
-        picture, track = output.add_stream("libx264", rate=24), output.add_stream("libopus", rate=48_000)
+        picture, track = output.add_stream("libx264", rate=24), output.add_stream("aac", rate=48_000)
         picture.width, picture.height, picture.pix_fmt, track.layout = 64, 64, "yuv420p", "mono"
         for _ in range(24):
             frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
@@ -149,6 +149,6 @@ def test_sound_far_beyond_the_picture_is_not_read(tmp_path: Path) -> None:
             output.mux(track.encode(part))
         output.mux(track.encode(None))
     clip = read(path)
-    shown = float(clip.shape.seconds)
+    assert clip.shape.frames == 24
     voice = clip.voice()
-    assert voice is not None and voice.waveform.shape[1] <= (2 * shown + BEYOND) * 48_000
+    assert voice is not None and voice.waveform.shape[1] == (2 + BEYOND) * 48_000
