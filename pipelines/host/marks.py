@@ -79,8 +79,13 @@ def signer(
     identity = own_identity(identity_folder())
     facts = {**clip.lineage, **({WORKFLOW: workflow} if workflow else {})}
     facts = {key: value for key, value in facts.items() if not (args.disable_metadata and key in PRIVATE)}
-    making = Making(title, facts, clip.sources, generated=clip.lineage.get("source") != "frames")
+    making = Making(title, facts, clip.sources, generated=_by_model(clip.lineage))
     return (lambda path: sign(path, suffix, making, identity)), f"Signed by {identity.name}."
+
+
+def _by_model(lineage: Mapping[str, Any]) -> bool:
+    """Whether a model is known to have made a clip, or one that it was made of."""
+    return "model" in lineage or any(map(_by_model, lineage.get("parents", ())))
 
 
 def verified(video: Any, node_id: str | None) -> Verdict:

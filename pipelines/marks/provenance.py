@@ -234,7 +234,9 @@ def _manifest(making: Making, bare: Sequence[int]) -> dict[str, Any]:
         actions = [{"action": "c2pa.created", "digitalSourceType": kind, "softwareAgent": agent}]
     elif len(ids) == 1:
         actions = [{"action": "c2pa.opened", "parameters": {"ingredientIds": ids}, "softwareAgent": agent}]
-        actions += [{"action": "c2pa.edited", "digitalSourceType": kind, "softwareAgent": agent}]
+        # Of a file that no model worked on here, nobody knows how it was made.
+        by_model = {"digitalSourceType": kind} if making.generated else {}
+        actions += [{"action": "c2pa.edited", **by_model, "softwareAgent": agent}]
     else:
         actions = [{"action": "c2pa.created", "digitalSourceType": kind, "softwareAgent": agent}]
         actions += [{"action": "c2pa.placed", "parameters": {"ingredientIds": ids}, "softwareAgent": agent}]

@@ -61,6 +61,8 @@ def test_what_a_file_was_made_of_is_kept(tmp_path: Path, me: Identity) -> None:
     assert told.state == "Trusted"
     assert "contains first.mp4" in told.text and "made from first.mp4" in told.text
     assert "edited with a model" in verify(second).text
+    third = verify(video(tmp_path / "third.mp4", me, sources=[first], generated=False))
+    assert third.state == "Valid" and "third.mp4: opened, edited\n" in third.text
 
 
 @pytest.mark.parametrize("name", ["clip.webm", "clip.mov", "clip.avi", "gone.mp4"])
