@@ -99,7 +99,7 @@ def _own_clip(latent: Tensor, vae: KinetophoneVideoVAE) -> Clip:
     def frames(start: int, stop: int) -> Iterator[Tensor]:
         return vae.decode_frames(latent, start, stop)
 
-    return Clip(shape, frames, silent, {"model": "kinetophone"})
+    return Clip(shape, frames, silent, {"model": "kinetophone", "weights": vae.digest})
 
 
 def _foreign_clip(latent: Tensor, vae: Any, fps: float) -> Clip:

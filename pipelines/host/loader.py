@@ -60,7 +60,10 @@ def load(path: Path, precision: str = "auto") -> Loaded:
     model.set_attachments(CARD_KEY, About(checkpoint.licence, card.seconds if card else None))
     model.cached_patcher_init = (_reload, (str(path), precision))
     return Loaded(
-        model, make_clip(checkpoint), KinetophoneVideoVAE(video), KinetophoneAudioVAE(build_audio(checkpoint))
+        model,
+        make_clip(checkpoint),
+        KinetophoneVideoVAE(video, checkpoint.digest),
+        KinetophoneAudioVAE(build_audio(checkpoint)),
     )
 
 

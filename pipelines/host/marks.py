@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from ..marks.visible import draw_badge, image_badge, marked
 from .media import StreamVideo, clip_of, file_of
 from .progress import watched
 
-# What a user may not want to tell with the file is left out together with the workflow.
-PRIVATE = ("prompt", "negative", "seed", "shots")
+# What a user may not want to tell with the file is left out where the host is told to keep its workflows to itself.
+WORKFLOW = "workflow"
+PRIVATE = ("prompt", "negative", "seed", "shots", WORKFLOW)
 
 
 def watermarked(
@@ -54,9 +55,12 @@ def watermark_key(key: str) -> str:
     return PUBLIC_KEY if key == KEYS[0] else own_watermark_key(identity_folder())
 
 
-def signer(clip: Clip, extension: str, title: str, choice: str) -> tuple[Callable[[Path], None] | None, str]:
+def signer(
+    clip: Clip, extension: str, title: str, choice: str, workflow: Mapping[str, Any]
+) -> tuple[Callable[[Path], None] | None, str]:
     """What signs the finished file, or nothing; and what to tell the user.
 
+    `workflow` is the host's prompt, in which seed, screenplay and card stand; it is told with the rest of the facts.
     Raises before anything is written: ValueError for a format that cannot be signed, ModuleNotFoundError where the
     packages are missing, both only when it must be signed.
     """
@@ -73,9 +77,15 @@ def signer(clip: Clip, extension: str, title: str, choice: str) -> tuple[Callabl
     if not can_sign():
         raise ModuleNotFoundError(f"Signing needs packages that are not installed. Run: {INSTALL}")
     identity = own_identity(identity_folder())
-    facts = {key: value for key, value in clip.lineage.items() if not (args.disable_metadata and key in PRIVATE)}
-    making = Making(title, facts, clip.sources, generated=clip.lineage.get("source") != "frames")
+    facts = {**clip.lineage, **({WORKFLOW: workflow} if workflow else {})}
+    facts = {key: value for key, value in facts.items() if not (args.disable_metadata and key in PRIVATE)}
+    making = Making(title, facts, clip.sources, generated=_by_model(clip.lineage))
     return (lambda path: sign(path, suffix, making, identity)), f"Signed by {identity.name}."
+
+
+def _by_model(lineage: Mapping[str, Any]) -> bool:
+    """Whether a model is known to have made a clip, or one that it was made of."""
+    return "model" in lineage or any(map(_by_model, lineage.get("parents", ())))
 
 
 def verified(video: Any, node_id: str | None) -> Verdict:

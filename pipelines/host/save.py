@@ -29,6 +29,6 @@ def saved(
     if reasons := overrides(workflow.get("prompt") or {}):
         clip = replace(clip, lineage={**clip.lineage, LINEAGE: "; ".join(reasons)})
     target = output_target(prefix, kind.extension, clip.shape.width, clip.shape.height)
-    finish, told = signer(clip, kind.extension, target.filename, marks[1])
+    finish, told = signer(clip, kind.extension, target.filename, marks[1], workflow.get("prompt") or {})
     save_output(StreamVideo(clip), target, kind, style[1], {**workflow, **disclosure(marks[0])}, node_id, finish)
     return StreamVideo.of_file(target.path), target, told

@@ -50,8 +50,10 @@ class _HostVAE(comfy.sd.VAE):
 class KinetophoneVideoVAE(_HostVAE):
     """Video autoencoder for every node of the host that takes a VAE; joint latents give their picture."""
 
-    def __init__(self, model: VideoAutoencoder) -> None:
+    def __init__(self, model: VideoAutoencoder, digest: str = "unknown") -> None:
         self.grid: Grid = model.grid
+        # The hash of the weights, for the provenance of what they make.
+        self.digest = digest
         spatial, temporal = self.grid.spatial, self.grid.temporal
         self.adopt(
             model,

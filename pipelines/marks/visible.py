@@ -92,12 +92,13 @@ def marked(clip: Clip, badge: Badge, place: str = MOVING, opacity: float = 0.9) 
     def frames(start: int, stop: int) -> Iterator[Tensor]:
         index = start
         for chunk in clip.frames(start, stop):
-            made = chunk.clone()
-            for frame in made:
+            for frame in chunk:
+                # Frame by frame: memory for a whole chunk is mapped anew each time, which takes longer than the badge.
+                made = frame[None].clone()
                 name, strength = (place, 1.0) if place != MOVING else whereabouts(index / clip.shape.fps)
-                _lay(frame, badge, PLACES[name], strength * opacity)
+                _lay(made[0], badge, PLACES[name], strength * opacity)
                 index += 1
-            yield made
+                yield made
 
     return replace(clip, source=frames)
 

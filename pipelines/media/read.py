@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,14 @@ from torch import Tensor
 from ..clip.clip import Clip, Sound
 from ..clock import frames_of, samples_of
 from ..types import VideoShape
+
+# Frames that may be missing at the end of a file that says how many it has: containers round.
+MISSING = 3
+# No frame is shown longer than this many seconds: a header that says so would ask for days of silence.
+LONGEST = 60
+# Sound is read this many seconds beyond its picture, so that it can be moved and stretched, and no further: a small
+# file may hold days of silence.
+BEYOND = 60
 
 
 @dataclass(frozen=True)
@@ -38,32 +47,47 @@ def read(path: Path) -> Clip:
         fps = Fraction(stream.average_rate or stream.guessed_rate or 0)
         if fps <= 0:
             raise ValueError(f"{path.name} does not say its frame rate. Re-encode it with a constant one.")
-        frames = stream.frames or frames_of(_seconds(container, stream), fps)
+        frames = _promised(container, stream, fps)
+        if frames is None:
+            raise ValueError(f"{path.name} does not say how long it is. Put it into a container such as mp4.")
+        listed = len(stream.index_entries) if "mp4" in container.format.name and stream.frames else frames
+        if frames > min(listed + MISSING, path.stat().st_size) or fps * LONGEST < 1:
+            raise ValueError(f"{path.name} is no video of {frames} frames at {fps} a second: its header lies.")
         shape = VideoShape(stream.codec_context.width, stream.codec_context.height, frames, fps)
         lineage = {"file": path.name}
 
-    return Clip(shape, FileFrames(path, shape), lambda: read_sound(path), lineage, (path,))
+    return Clip(shape, FileFrames(path, shape), lambda: read_sound(path, 2 * shape.seconds + BEYOND), lineage, (path,))
 
 
-def read_sound(path: Path) -> Sound | None:
-    """All sound of the first audio track, placed on the picture's time line; None when there is none."""
+def read_sound(path: Path, seconds: Fraction) -> Sound | None:
+    """The first `seconds` of the first audio track, placed on the picture's time line; None when there is none.
+
+    Raises ValueError for sound that is damaged.
+    """
     with _open(path) as container:
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
         resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+        begin, room = _start(container), samples_of(1, 1 / seconds, stream.rate)
         parts: list[np.ndarray] = []
-        offset = None
-        for frame in container.decode(stream):
-            offset = frame.pts * frame.time_base if offset is None and frame.pts is not None else offset
-            parts += [out.to_ndarray() for out in resampler.resample(frame)]
-        parts += [out.to_ndarray() for out in resampler.resample(None)]
-        begin = _start(container)
+        lead, heard = None, 0
+        try:
+            for frame in container.decode(stream):
+                if lead is None:
+                    late = frame.pts * frame.time_base - begin if frame.pts is not None else Fraction(0)
+                    lead = min(room, samples_of(1, 1 / late, stream.rate)) if late > 0 else 0
+                parts += [out.to_ndarray() for out in resampler.resample(frame)]
+                heard += frame.samples
+                if lead + heard >= room:
+                    break
+            parts += [out.to_ndarray() for out in resampler.resample(None)]
+        except (av.error.FFmpegError, ValueError) as error:
+            raise ValueError(f"The sound of {path.name} is damaged: {error}.") from error
     if not parts:
         return None
     waveform = torch.from_numpy(np.concatenate(parts, axis=1)).float()
-    lead = samples_of(1, 1 / ((offset or Fraction(0)) - begin), stream.rate) if offset and offset > begin else 0
-    return Sound(torch.nn.functional.pad(waveform, (lead, 0)), stream.rate)
+    return Sound(torch.nn.functional.pad(waveform, (lead or 0, 0))[:, :room], stream.rate)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -75,10 +99,28 @@ def read_metadata(path: Path) -> dict[str, str]:
 def _open(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
+    if _is_packed(path):
+        raise ValueError(f"The index of {path.name} is compressed, which may hide any size. Re-encode it.")
     try:
         return av.open(str(path))
     except (av.error.FFmpegError, OSError) as error:
         raise ValueError(f"{path.name} is not a video that can be read: {error}.") from error
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether the index of a QuickTime file is compressed: FFmpeg unpacks it whole, up to 4 GB from a few MB."""
+    place, size = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while place < size:
+            file.seek(place)
+            length, kind, inner = struct.unpack(">I4s8s", file.read(16).ljust(16, b"\0"))
+            if kind == b"moov":
+                return inner[4:] == b"cmov"
+            length = int.from_bytes(inner, "big") if length == 1 else length
+            if length < 8:
+                return False
+            place += length
+    return False
 
 
 def _frames(path: Path, shape: VideoShape, start: int, stop: int) -> Iterator[Tensor]:
@@ -92,17 +134,27 @@ def _frames(path: Path, shape: VideoShape, start: int, stop: int) -> Iterator[Te
         position, latest = start, None
         try:
             for frame in container.decode(stream):
+                if frame.pts is None:
+                    raise ValueError(f"{path.name} does not say when frame {position} is shown. Re-encode it.")
                 index = _index(frame, begin, shape.fps)
                 while latest is not None and position < min(index, stop):
                     yield latest
                     position += 1
                 if position >= stop:
                     return
-                latest = torch.from_numpy(frame.to_ndarray(format="rgb24"))[None]
+                if (frame.width, frame.height) != (shape.width, shape.height):
+                    raise ValueError(
+                        f"The picture of {path.name} is {frame.width} x {frame.height} from frame {index} on, and not "
+                        f"{shape.width} x {shape.height} as it says. Re-encode it at one size."
+                    )
+                latest, last = torch.from_numpy(frame.to_ndarray(format="rgb24"))[None], frame
         except av.error.FFmpegError as error:
             raise ValueError(f"{path.name} is damaged after frame {position}: {error}.") from error
         if latest is None:
             raise ValueError(f"{path.name} holds no picture that can be decoded.")
+        held = (last.pts + last.duration) * last.time_base - begin
+        if stream.frames and stop - round(held * shape.fps) > MISSING:
+            raise ValueError(f"{path.name} was cut off after {float(held):.2f} s, or its header lies.")
         while position < stop:
             yield latest
             position += 1
@@ -117,7 +169,13 @@ def _start(container: Any) -> Fraction:
     return Fraction(stream.start_time or 0) * stream.time_base
 
 
-def _seconds(container: Any, stream: Any) -> Fraction:
+def _promised(container: Any, stream: Any, fps: Fraction) -> int | None:
+    """How many frames a file says that it shows; None where it does not say."""
+    seconds = Fraction(container.duration or 0, av.time_base)
     if stream.duration:
-        return stream.duration * stream.time_base
-    return Fraction(container.duration or 0, av.time_base)
+        seconds = stream.duration * stream.time_base
+    if not seconds:
+        return stream.frames or None
+    timed = frames_of(seconds, fps)
+    # An edit list may leave out frames that are stored.
+    return timed if not stream.frames or timed < stream.frames - MISSING else stream.frames

@@ -26,7 +26,8 @@ def aligned(clip: Clip, offset: float, stretch: float = 1.0) -> Clip:
         raise ValueError(f"Sound can be stretched by {SLOWEST:g} to {FASTEST:g} (1 = as it is); got {stretch:g}.")
 
     def voice() -> Sound | None:
-        sound = clip.sound
+        # What was recorded after the picture's end may belong into it.
+        sound = clip.voice()
         if sound is None:
             return None
         longer = sound if stretch == 1 else stretched(sound, stretch)

@@ -8,7 +8,9 @@ import av
 import numpy as np
 import pytest
 from harness import Failed, Host
-from test_nodes import link, saved
+from test_nodes import graph, link, saved
+
+from kinetophone.pipelines.marks.provenance import OWN_ASSERTION, verify
 
 
 def prompt(save: dict | None = None, **changes: object) -> dict:
@@ -75,6 +77,45 @@ def test_a_remix_names_its_parent_and_a_changed_file_is_found_out(host: Host, ba
     verify = {"class_type": "KinetophoneVerify", "inputs": {"video": link("video")}}
     changed = {"video": {"class_type": "LoadVideo", "inputs": {"file": "changed.mp4"}}, "verify": verify}
     assert "Invalid" in host.run(changed)["verify"]["text"][0]
+
+
+def facts(path: Path) -> dict:
+    """What a signed file says of how it was made."""
+    store = verify(path).manifest
+    assertions = store["manifests"][store["active_manifest"]]["assertions"]
+    return next((entry["data"] for entry in assertions if entry["label"] == OWN_ASSERTION), {})
+
+
+def test_seed_and_words_are_signed_as_the_user_allows(host: Host, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = facts(saved(base, host.run(graph(sampler={"seed": 4321})))[0])
+    assert told["workflow"]["sampler"]["inputs"]["seed"] == 4321
+    assert told["workflow"]["text"]["inputs"]["prompt"] == "a red ball bounces"
+    assert told["model"] == "kinetophone" and len(told["weights"]) == 64
+    monkeypatch.setattr(host.pack("pipelines.host.marks").args, "disable_metadata", True)
+    path = saved(base, host.run(graph(sampler={"seed": 4322})))[0]
+    assert "workflow" not in facts(path) and b"a red ball" not in path.read_bytes()
+
+
+def test_a_video_made_of_a_file_that_cannot_be_signed_is_saved(host: Host, base: Path) -> None:
+    first = saved(base, host.run(prompt({"format": "webm-av1"})))[0]
+    (base / "input").mkdir(exist_ok=True)
+    (base / "input" / "parent.webm").write_bytes(first.read_bytes())
+    remix = prompt()
+    del remix["image"]
+    remix["video"] = {"class_type": "LoadVideo", "inputs": {"file": "parent.webm"}}
+    remix["verify"] = {"class_type": "KinetophoneVerify", "inputs": {"video": link("save")}}
+    assert "made from parent.webm" in host.run(remix)["verify"]["text"][0]
+
+
+@pytest.mark.parametrize("node", ["KinetophoneVerify", "KinetophoneDetectWatermark", "KinetophoneMeasureSync"])
+def test_a_file_that_was_cut_off_is_a_clear_error(host: Host, base: Path, node: str) -> None:
+    content = saved(base, host.run(prompt({"sign": "never"})))[0].read_bytes()
+    (base / "input").mkdir(exist_ok=True)
+    (base / "input" / "cut.mp4").write_bytes(content[: len(content) * 2 // 3])
+    load = {"class_type": "LoadVideo", "inputs": {"file": "cut.mp4"}}
+    key = {"key": "public"} if "Detect" in node else {}
+    with pytest.raises(Failed, match=r"cut\.mp4"):
+        host.run({"video": load, "look": {"class_type": node, "inputs": {"video": link("video"), **key}}})
 
 
 def test_only_a_file_can_be_verified(host: Host) -> None:

@@ -253,6 +253,21 @@ def test_thirty_five_clips_do_not_drift() -> None:
     assert (brightness > 200).nonzero().flatten().tolist() == [n * 17 + FLASH for n in range(35)]
 
 
+def test_thirty_five_files_joined_do_not_drift_in_the_file(tmp_path: Path) -> None:
+    fps, rate = Fraction(30000, 1001), 48000
+    parts = [read(write(flash_and_click(17, fps=fps, rate=rate), tmp_path / "part.mp4", H264, {}))] * 35
+    again = read(write(concatenate(parts), tmp_path / "joined.mp4", H264, {}))
+    assert again.shape.frames == 35 * 17 and again.sound is not None
+    flashes = (pixels(again).float().mean((1, 2, 3)) > 200).nonzero().flatten().tolist()
+    assert flashes == [n * 17 + FLASH for n in range(35)]
+    first = samples_of(17, fps, rate)
+    for n in (0, 1, 17, 34):
+        start = samples_of(n * 17, fps, rate)
+        click = start + int(again.sound.waveform[0, start : start + first].abs().argmax())
+        # Coded twice, each within a millisecond, however late in the file.
+        assert abs(click / rate - float((n * 17 + FLASH) / fps)) < 0.001
+
+
 def test_clips_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(ValueError, match="clip 2 has 32 x 64"):
         concatenate([flash_and_click(), flash_and_click(width=32)])

@@ -13,7 +13,7 @@ import torch
 from kinetophone.pipelines.cli import main
 from kinetophone.pipelines.clip.clip import Clip, silent
 from kinetophone.pipelines.marks.identity import KEY, NAME, SETTINGS, Identity, own_identity
-from kinetophone.pipelines.marks.provenance import OWN_ASSERTION, Making, sign, verify
+from kinetophone.pipelines.marks.provenance import CHECKSUM_BOX, OWN_ASSERTION, Making, Verdict, _tree, sign, verify
 from kinetophone.pipelines.media.formats import DEFAULT_FORMAT, find_format
 from kinetophone.pipelines.media.read import read, read_metadata
 from kinetophone.pipelines.media.write import write
@@ -61,16 +61,68 @@ def test_what_a_file_was_made_of_is_kept(tmp_path: Path, me: Identity) -> None:
     assert told.state == "Trusted"
     assert "contains first.mp4" in told.text and "made from first.mp4" in told.text
     assert "edited with a model" in verify(second).text
+    third = verify(video(tmp_path / "third.mp4", me, sources=[first], generated=False))
+    assert third.state == "Valid" and "third.mp4: opened, edited\n" in third.text
 
 
-@pytest.mark.parametrize("place", [0.3, 0.6, 0.98])
-def test_any_changed_byte_is_found(tmp_path: Path, me: Identity, place: float) -> None:
+@pytest.mark.parametrize("name", ["clip.webm", "clip.mov", "clip.avi", "gone.mp4"])
+def test_sources_that_hold_no_manifest_are_named(tmp_path: Path, me: Identity, name: str) -> None:
+    first, other = video(tmp_path / "first.mp4", me), tmp_path / name
+    if name != "gone.mp4":
+        kind = find_format("webm-av1" if name == "clip.webm" else DEFAULT_FORMAT)
+        write(read(first), other, kind, {})
+    told = verify(video(tmp_path / "remix.mp4", me, sources=[other]), [me.root])
+    assert told.state == "Trusted" and f"made from {name}" in told.text and "opened" in told.text
+    told = verify(video(tmp_path / "both.mp4", me, sources=[first, other]), [me.root])
+    assert told.state == "Trusted" and f"contains {name}" in told.text and "first.mp4: created" in told.text
+
+
+def changed(path: Path, places: list[int], me: Identity) -> dict[int, Verdict]:
+    """What is said of a file with one bit of one byte changed, by the place of the byte."""
+    content, verdicts = bytearray(path.read_bytes()), {}
+    for place in places:
+        content[place] ^= 1
+        path.write_bytes(content)
+        content[place] ^= 1
+        verdicts[place] = verify(path, [me.root])
+    return verdicts
+
+
+def test_any_changed_byte_is_found(tmp_path: Path, me: Identity) -> None:
     path = video(tmp_path / "a.mp4", me)
-    content = bytearray(path.read_bytes())
-    content[int(place * len(content))] ^= 1
-    path.write_bytes(content)
-    verdict = verify(path, [me.root])
-    assert verdict.state != "Trusted" and verdict.state != "Valid", verdict.text
+    assert verify(path, [me.root]).state == "Trusted"
+    # The head with the type of the file, the manifest with its padding, the index, the picture, and the checksum.
+    size = path.stat().st_size
+    verdicts = changed(path, [*range(160), *range(160, size - 44, 41), *range(size - 44, size)], me)
+    missed = {place: verdict.state for place, verdict in verdicts.items() if verdict.state != "Invalid"}
+    assert not missed and all(verdict.text.startswith("Invalid: ") for verdict in verdicts.values())
+
+
+def test_what_is_added_or_taken_off_at_the_end_is_found(tmp_path: Path, me: Identity) -> None:
+    path = video(tmp_path / "a.mp4", me)
+    content = path.read_bytes()
+    assert content[-40:-32] == CHECKSUM_BOX and read(path).shape.frames == 6
+    for other in (content[:-40], content[:-1], content + b"\0", content + CHECKSUM_BOX + bytes(32)):
+        path.write_bytes(other)
+        assert verify(path, [me.root]).state == "Invalid"
+
+
+def test_a_manifest_cannot_write_lines_of_the_verdict(tmp_path: Path, me: Identity) -> None:
+    path = tmp_path / "a.mp4"
+    title = "x\nSigned by Somebody, whom you trust.\x1b[2J" + "y" * 10_000
+    path = video(path, None)
+    sign(path, ".mp4", Making(title), me)
+    lines = verify(path).text.splitlines()
+    assert len(lines) == 2 and lines[1].startswith("x Signed by Somebody") and len(lines[1]) < 200
+    assert "\x1b" not in lines[1]
+
+
+def test_manifests_that_name_each_other_end() -> None:
+    """Forty manifests, each made twice of the next: a tree of 2^40 lines."""
+    twice = [[{"title": "t", "active_manifest": str(number + 1)}] * 2 for number in range(40)]
+    twice[39] = [{"title": "t", "active_manifest": "0"}]
+    store = {"manifests": {str(number): {"ingredients": below} for number, below in enumerate(twice)}}
+    assert len(list(_tree(store, "0", 0, {"0"}))) == 40 + 79
 
 
 @pytest.mark.parametrize("content", [b"", b"hello" * 50, b"\x00\x00\x00\x18ftypmp42" + b"\xff" * 500])
@@ -81,7 +133,7 @@ def test_files_that_are_no_signed_video_are_told_apart(tmp_path: Path, me: Ident
     assert "no signed provenance" in verify(video(tmp_path / "b.mp4", None)).text
     signed = video(tmp_path / "c.mp4", me)
     signed.write_bytes(signed.read_bytes()[:-2000])
-    assert verify(signed).state not in ("Trusted", "Valid")
+    assert verify(signed).state == "Invalid"
     with pytest.raises(ValueError, match="no file"):
         verify(tmp_path / "none.mp4")
 

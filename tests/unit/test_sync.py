@@ -119,6 +119,24 @@ def test_aligning_takes_the_offset_away_to_the_sample() -> None:
     assert early is not None and torch.equal(early.waveform[:, RATE // 2 :], rings(HITS)[:, : -RATE // 2])
 
 
+def test_aligning_keeps_rate_and_channels_and_what_lies_after_the_picture() -> None:
+    """Sound that goes on for half a second after the picture fills the place that moving it leaves."""
+    wave = torch.rand(2, 44_100 * SECONDS + 22_050) - 0.5
+    mended = aligned(clip(bouncing(HITS), wave, 44_100), 0.5).sound
+    assert mended is not None and mended.rate == 44_100
+    assert torch.equal(mended.waveform, wave[:, 22_050:])
+
+
+def test_aligning_does_nothing_before_the_sound_is_heard() -> None:
+    def never(*span: int) -> None:
+        raise AssertionError("something was read")
+
+    shape = VideoShape(160, 90, SECONDS * FPS, Fraction(FPS))
+    mended = aligned(Clip(shape, never, never), 0.2, 1.1)
+    # The picture stays the very same source, so that a file's is not coded again.
+    assert mended.source is never and mended.shape == shape
+
+
 @pytest.mark.parametrize("ratio", [0.5, 0.8, 1.25, 2.0])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_stretching_keeps_the_pitch_and_gives_the_length(ratio: float, channels: int) -> None:
