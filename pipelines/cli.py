@@ -43,10 +43,10 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 1 for a file that was tampered with, 2 for a request that cannot be
     served, or 130 when stopped."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv == ["vocabulary"]:
-        print(vocabulary_text(read_card(DEFAULT_CARD).path))
-        return 0
     try:
+        if argv == ["vocabulary"]:
+            print(vocabulary_text(read_card(DEFAULT_CARD).path))
+            return 0
         if len(argv) == 2 and argv[0] == "verify":
             return _verify(Path(argv[1]))
         if len(argv) == 2 and argv[0] == "fingerprint":

@@ -60,10 +60,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
 def published_words(path: Path) -> tuple[dict[str, None], dict[str, str]]:
     """The words that a checkpoint was trained on, in their order, and what others are read as; weights are not read.
 
-    Both are empty for a file of another format.
+    Both are empty for a file of another format. Raises ValueError for one that cannot be read.
     """
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path.name} cannot be read: {_reason(path)} ({error}).") from error
     return dict.fromkeys(json.loads(metadata.get("words", "[]"))), json.loads(metadata.get("synonyms", "{}"))
 
 

@@ -132,3 +132,5 @@ def test_the_vocabulary_leaves_out_what_weights_were_not_trained_on(checkpoint: 
     assert "robot" in everything and "red" in cli.vocabulary_text(fewer) and "robot" not in cli.vocabulary_text(fewer)
     known = {word for word in world.vocabulary() if word.isalpha()} - set(world.caption.GLUE.split())
     assert known <= set(split(everything))
+    with pytest.raises(ValueError, match="no such file"):
+        cli.vocabulary_text(tmp_path / "none.safetensors")
