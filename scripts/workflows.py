@@ -298,6 +298,55 @@ MARKS = Workflow(
     ),
 )  # fmt: skip
 
+VERIFY = Workflow(
+    nodes={
+        "file": Placed("LoadVideo", {"file": "video.mp4"}, 0, 0, 420),
+        "verify": Placed("KinetophoneVerify", {"video": ("file", 0)}, 1, 0, 240),
+        "public": Placed("KinetophoneDetectWatermark", {"video": ("file", 0), "key": "public"}, 2, 0, 200),
+        "own": Placed("KinetophoneDetectWatermark", {"video": ("file", 0), "key": "own"}, 2, 5, 200),
+        "measure": Placed("KinetophoneMeasureSync", {"video": ("file", 0)}, 3, 0, 200),
+        "plot": Placed("PreviewImage", {"images": ("measure", 3)}, 3, 6, 300),
+    },
+    groups=(
+        Group("1  A file of yours", ("file",)),
+        Group("2  What it says of itself", ("verify",), "#8A8"),
+        Group("3  Hidden marks", ("public", "own"), "#8A8"),
+        Group("4  Is its sound in sync?", ("measure", "plot"), "#88A"),
+    ),
+    note=(
+        "## Where is this file from?\n"
+        "Choose or upload a video in *Load Video* and press Run. *Verify* says who signed it, whether a byte was "
+        "changed since, how it was made and of what. A file that was converted has lost all that, but not its "
+        "invisible marks: *Detect Watermark* looks for them, with the key that everybody has and with your own. A file "
+        "with neither may come from anywhere."
+    ),
+)  # fmt: skip
+
+REFUSED_PROMPT = "Mickey Mouse juggles with red balls on green grass"
+
+REFUSE = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "policy": Placed("KinetophonePolicy", {"prompt": REFUSED_PROMPT}, 1, 0, 320),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": ("policy", 0)}, 1, 8, 300),
+        "save": Placed(
+            "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/permitted"}, 3, 12, 500
+        ),
+    },
+    groups=(
+        Group("1  Model, size and length", ("loader", "latent", "schedule")),
+        Group("2  May it be made?", ("policy", "text"), "#A88"),
+        Group("3  Sample", ("guidance", "sampler"), "#88A"),
+        Group("4  Decode, mark and save", ("decode", "mark", "save"), "#A88"),
+    ),
+    note=(
+        "## A prompt that is refused\n"
+        "Press Run: the workflow stops at *Policy*, before anything is sampled, and says which rule decided and which "
+        "words it read. Three ways on: write another prompt; say in *override* why it may be made, which is kept in "
+        "the file's signed provenance; or change the policy (the help page of *Policy* shows how)."
+    ),
+)  # fmt: skip
+
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
@@ -307,6 +356,8 @@ WORKFLOWS = {
     "06_dialogue": DIALOGUE,
     "07_sync": SYNC,
     "08_policy_and_marks": MARKS,
+    "09_verify_a_file": VERIFY,
+    "10_refuse_a_prompt": REFUSE,
 }
 
 

@@ -16,7 +16,7 @@ from ..clip.stages import scale
 from ..clock import Grid, frames_of
 from ..types import VideoShape
 from ..vae.video import check_latent
-from .latents import Latent, streams_of
+from .latents import ORIGIN, Latent, Origin, origin_of, streams_of
 from .media import StreamVideo, clip_of
 from .progress import frame_progress
 from .vae import KinetophoneAudioVAE, KinetophoneVideoVAE
@@ -30,22 +30,24 @@ def decode_videos(latent: Latent, video_vae: Any, audio_vae: Any | None, fps: fl
     if not streams.video.isfinite().all():
         raise ValueError("The picture latent holds NaN or infinity. Sample it again, with a lower guidance scale.")
     ours = isinstance(video_vae, KinetophoneVideoVAE)
-    videos = []
+    origin, videos = origin_of(latent), []
     for index in range(len(streams.video)):
         picture = streams.video[index : index + 1]
         clip = _own_clip(picture, video_vae) if ours else _foreign_clip(picture, video_vae, fps)
         if streams.audio is not None and audio_vae is not None:
             clip = replace(clip, voice=_voice(streams.audio[index : index + 1], audio_vae))
-        videos.append(StreamVideo(clip))
+        videos.append(StreamVideo(replace(clip, lineage=origin.of(clip.lineage), sources=origin.sources)))
     return videos
 
 
 def encode_video(video: Any, vae: Any) -> tuple[Latent, str]:
     """The picture of a video as a latent, and what was changed to fit the grid."""
     clip = clip_of(video)
+    origin = Origin((dict(clip.lineage),), clip.sources)
     if not isinstance(vae, KinetophoneVideoVAE):
         images = torch.cat([chunk.float().div(255) for chunk in clip.frames()])
-        return {"samples": vae.encode(images)}, "Encoded as it is; the VAE crops what does not fit its grid."
+        encoded = {"samples": vae.encode(images), ORIGIN: origin}
+        return encoded, "Encoded as it is; the VAE crops what does not fit its grid."
     fitted, notes = _fit(clip, vae.grid)
     count = len(range(0, fitted.frames, vae.grid.base_stride))
     report, frames = frame_progress(count, None, "encoding"), []
@@ -54,7 +56,7 @@ def encode_video(video: Any, vae: Any) -> tuple[Latent, str]:
         report(len(frames), count)
     base = torch.cat(frames, dim=2)
     latent = vae.ready().encode_base(base.to(vae.device))
-    return {"samples": latent.to(vae.output_device)}, "\n".join(notes) or "Nothing had to be changed."
+    return {"samples": latent.to(vae.output_device), ORIGIN: origin}, "\n".join(notes) or "Nothing had to be changed."
 
 
 def encode_audio(audio: dict[str, Any], vae: Any, like: Latent | None) -> tuple[Latent, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import comfy.nested_tensor
@@ -14,6 +17,32 @@ from ..model.config import MINI, Config
 from ..types import AVLatent
 
 Latent = dict[str, Any]
+# The entry of a LATENT that says what it was encoded from. Samplers, the host's too, give on what they do not know.
+ORIGIN = "kinetophone_origin"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How the clips were made that a latent was encoded from, and the files behind them."""
+
+    parents: tuple[Mapping[str, Any], ...] = ()
+    sources: tuple[Path, ...] = ()
+
+    def of(self, lineage: Mapping[str, Any]) -> dict[str, Any]:
+        """The lineage of what was decoded from such a latent."""
+        return {**lineage, "parents": list(self.parents)} if self.parents else dict(lineage)
+
+
+def origin_of(*latents: Latent) -> Origin:
+    """What latents were encoded from; nothing for those that were made from noise."""
+    # Parts of one latent that are joined again have one origin.
+    origins = list({id(latent[ORIGIN]): latent[ORIGIN] for latent in latents if ORIGIN in latent}.values())
+    parents = tuple(parent for origin in origins for parent in origin.parents)
+    return Origin(parents, tuple(dict.fromkeys(source for origin in origins for source in origin.sources)))
+
+
+def _with_origin(latent: Latent, origin: Origin) -> Latent:
+    return {**latent, ORIGIN: origin} if origin.parents else latent
 
 
 def requested_size(aspect: str, width: int, height: int) -> tuple[int, int]:
@@ -70,7 +99,7 @@ def concatenate(video: Latent, audio: Latent) -> Latent:
     if any(mask is not None for mask in masks):
         whole = [_ones(stream) if mask is None else mask for mask, stream in zip(masks, (picture, sound), strict=True)]
         joined["noise_mask"] = comfy.nested_tensor.NestedTensor(whole)
-    return joined
+    return _with_origin(joined, origin_of(video, audio))
 
 
 def kept(latent: Latent) -> Latent:
@@ -90,7 +119,8 @@ def separate(latent: Latent, like: Latent | None = None) -> tuple[Latent, Latent
     if mask is not None:
         for part, stream in zip(parts, mask.unbind() if mask.is_nested else [mask], strict=False):
             part["noise_mask"] = stream
-    return parts[0], parts[1]
+    origin = latent.get(ORIGIN, Origin())
+    return _with_origin(parts[0], origin), _with_origin(parts[1], origin)
 
 
 def unpacked(samples: Tensor, like: Tensor) -> Tensor:

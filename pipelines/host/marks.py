@@ -78,9 +78,15 @@ def signer(
         raise ModuleNotFoundError(f"Signing needs packages that are not installed. Run: {INSTALL}")
     identity = own_identity(identity_folder())
     facts = {**clip.lineage, **({WORKFLOW: workflow} if workflow else {})}
-    facts = {key: value for key, value in facts.items() if not (args.disable_metadata and key in PRIVATE)}
+    facts = _public(facts) if args.disable_metadata else facts
     making = Making(title, facts, clip.sources, generated=_by_model(clip.lineage))
     return (lambda path: sign(path, suffix, making, identity)), f"Signed by {identity.name}."
+
+
+def _public(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts without the private ones, of the clips too that a clip was made of."""
+    told = {key: value for key, value in facts.items() if key not in PRIVATE}
+    return {**told, "parents": [_public(parent) for parent in told["parents"]]} if "parents" in told else told
 
 
 def _by_model(lineage: Mapping[str, Any]) -> bool:

@@ -79,6 +79,26 @@ def test_a_remix_names_its_parent_and_a_changed_file_is_found_out(host: Host, ba
     assert "Invalid" in host.run(changed)["verify"]["text"][0]
 
 
+def test_a_remix_through_latents_names_its_parent(host: Host, base: Path) -> None:
+    """Encoded, joined with new sound and sampled again, a video is still made from its file."""
+    first = saved(base, host.run(graph()))[0]
+    (base / "input").mkdir(exist_ok=True)
+    (base / "input" / "original.mp4").write_bytes(first.read_bytes())
+    nodes = graph(schedule={"denoise": 0.5}, sampler={"latent": link("joined")})
+    nodes["file"] = {"class_type": "LoadVideo", "inputs": {"file": "original.mp4"}}
+    encode = {"video": link("file"), "video_vae": link("load", 2)}
+    nodes["encode"] = {"class_type": "KinetophoneEncodeVideo", "inputs": encode}
+    nodes["apart"] = {"class_type": "KinetophoneSeparateAV", "inputs": {"latent": link("latent")}}
+    joined = {"video": link("encode"), "audio": link("apart", 1)}
+    nodes["joined"] = {"class_type": "KinetophoneConcatAV", "inputs": joined}
+    nodes["verify"] = {"class_type": "KinetophoneVerify", "inputs": {"video": link("save")}}
+    outputs = host.run(nodes)
+    told = outputs["verify"]["text"][0]
+    assert "opened, edited with a model" in told and "made from original.mp4" in told
+    parents = facts(saved(base, outputs)[0])["parents"]
+    assert [parent["file"] for parent in parents] == ["original.mp4"]
+
+
 def facts(path: Path) -> dict:
     """What a signed file says of how it was made."""
     store = verify(path).manifest
@@ -94,6 +114,8 @@ def test_seed_and_words_are_signed_as_the_user_allows(host: Host, base: Path, mo
     monkeypatch.setattr(host.pack("pipelines.host.marks").args, "disable_metadata", True)
     path = saved(base, host.run(graph(sampler={"seed": 4322})))[0]
     assert "workflow" not in facts(path) and b"a red ball" not in path.read_bytes()
+    public = host.pack("pipelines.host.marks")._public({"seed": 1, "parents": [{"prompt": "a red ball", "file": "a"}]})
+    assert public == {"parents": [{"file": "a"}]}
 
 
 def test_a_video_made_of_a_file_that_cannot_be_signed_is_saved(host: Host, base: Path) -> None:
