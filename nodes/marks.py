@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io, ui
 
-from ..pipelines.marks.options import INVISIBLE, KEYS, PLACES
+from ..pipelines.marks.options import BADGE, BADGE_SIZE, INVISIBLE, KEYS, PLACES
 from .screenplay import Screenplay
 
 
@@ -80,10 +80,10 @@ class Watermark(io.ComfyNode):
             ),
             inputs=[
                 io.Video.Input("video", tooltip="Any video."),
-                io.String.Input("text", default="Made with AI", tooltip="What the badge says, 60 letters at most."),
+                io.String.Input("text", default=BADGE, tooltip="What the badge says, 60 letters at most."),
                 io.Float.Input(
                     "size",
-                    default=0.07,
+                    default=BADGE_SIZE,
                     min=0.02,
                     max=0.5,
                     step=0.005,

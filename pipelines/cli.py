@@ -2,6 +2,7 @@
 
 kinetophone "a red ball bounces on grass" -o out.mp4    make a video with sound
 kinetophone --storyboard shots.txt -o out.mp4           several timed shots in one video
+kinetophone "rain on sand" --identity FOLDER            sign it, as who is kept in the folder, or made there
 kinetophone vocabulary                                  what the built-in model knows
 kinetophone verify out.mp4                              what a file's signed provenance is worth, or its invisible marks
 kinetophone fingerprint FILE                            a video's or picture's entry for a policy's rights registry
@@ -22,10 +23,14 @@ from .clip.clip import Clip
 from .clock import ASPECTS
 from .generate import Request, generate
 from .marks.detect import detect
+from .marks.disclosure import disclosure
 from .marks.fingerprint import of_frame, of_sound
+from .marks.identity import Identity, own_identity
+from .marks.options import BADGE, LANGUAGES
 from .marks.payload import PUBLIC_KEY
 from .marks.policy import NEVER
-from .marks.provenance import verify
+from .marks.provenance import Making, check_format, sign, verify
+from .marks.visible import Badge, badge_height, draw_badge, marked
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
 from .media.read import read
 from .media.write import write
@@ -33,7 +38,7 @@ from .sampling.guidance import Guidance
 from .screenplay.recaption import shot_description
 from .screenplay.storyboard import read_screenplay
 from .text.tokenizer import vocabulary_note
-from .types import Screenplay, Shot
+from .types import Screenplay, Shot, VideoShape
 from .weights.card import DEFAULT_CARD, card_names, read_card
 from .weights.checkpoint import published_words
 from .weights.load import Models, load_models
@@ -77,9 +82,10 @@ def run(options: argparse.Namespace) -> Path:
         options.steps or card.steps, card.shift,
         Guidance(options.guidance or card.guidance_video, options.guidance or card.guidance_audio), screenplay.shots,
     )  # fmt: skip
+    badge, identity = _badge(options, request.plan(models.config).shape), _identity(options)
     _notes(request, models)
     clip = _progress_of_sampling(request, models)
-    return _progress_of_writing(clip, out, options)
+    return _progress_of_writing(marked(clip, badge) if badge else clip, out, options, identity)
 
 
 def _verify(path: Path) -> int:
@@ -151,6 +157,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", help="a checkpoint file, instead of the card's own")
     parser.add_argument("--format", default=DEFAULT_FORMAT, choices=list(formats()))
     parser.add_argument("--quality", default=DEFAULT_QUALITY, choices=["standard", "high", "small"])
+    parser.add_argument("--badge", default=BADGE, help="what the visible mark says; empty leaves it out (%(default)s)")
+    parser.add_argument(
+        "--disclosure", default=LANGUAGES[0], choices=LANGUAGES,
+        help="language in which the file says that a model made it (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--identity", help="folder of who signs the file; a self-made one is put into an empty folder")
     return parser
 
 
@@ -161,6 +173,21 @@ def _size(options: argparse.Namespace, models: Models) -> tuple[int, int]:
     if not (width.isdigit() and height.isdigit()):
         raise ValueError(f"A size is WIDTHxHEIGHT, for example 448x256; got {options.size!r}.")
     return int(width), int(height)
+
+
+def _badge(options: argparse.Namespace, shape: VideoShape) -> Badge | None:
+    if not options.badge.strip():
+        return None
+    badge = draw_badge(options.badge, badge_height(shape))
+    badge.check_fits(shape)
+    return badge
+
+
+def _identity(options: argparse.Namespace) -> Identity | None:
+    if not options.identity:
+        return None
+    check_format(f".{find_format(options.format).extension}")
+    return own_identity(Path(options.identity))
 
 
 def _notes(request: Request, models: Models) -> None:
@@ -175,10 +202,16 @@ def _progress_of_sampling(request: Request, models: Models) -> Clip:
         return generate(request, models, on_step=lambda step, total: bar.update(step - bar.n) and None)
 
 
-def _progress_of_writing(clip: Clip, out: Path, options: argparse.Namespace) -> Path:
+def _progress_of_writing(clip: Clip, out: Path, options: argparse.Namespace, identity: Identity | None) -> Path:
     kind = find_format(options.format)
-    metadata = {"kinetophone": json.dumps(dict(clip.lineage))}
+    metadata = {"kinetophone": json.dumps(dict(clip.lineage)), **disclosure(options.disclosure)}
+
+    def finish(path: Path) -> None:
+        if identity is not None:
+            sign(path, f".{kind.extension}", Making(out.name, dict(clip.lineage)), identity)
+
     with tqdm(total=clip.shape.frames, desc="writing", file=sys.stderr) as bar:
         return write(
-            clip, out, kind, metadata, quality=options.quality, on_frame=lambda done, total: bar.update() and None
-        )
+            clip, out, kind, metadata, quality=options.quality, on_frame=lambda done, total: bar.update() and None,
+            finish=finish,
+        )  # fmt: skip

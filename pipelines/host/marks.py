@@ -18,8 +18,8 @@ from ..marks.identity import INSTALL, own_identity, own_watermark_key
 from ..marks.invisible import invisibly_marked
 from ..marks.options import KEYS, SIGNING
 from ..marks.payload import PUBLIC_KEY, payload_of, shown
-from ..marks.provenance import MIME, Making, Verdict, can_sign, sign, verify
-from ..marks.visible import draw_badge, image_badge, marked
+from ..marks.provenance import MIME, Making, Verdict, can_sign, check_format, sign, verify
+from ..marks.visible import badge_height, draw_badge, image_badge, marked
 from .media import StreamVideo, clip_of, file_of
 from .progress import watched
 
@@ -33,7 +33,7 @@ def watermarked(
 ) -> StreamVideo:
     """The video with a badge of `size` of the shorter side of the picture, from a text or from an image."""
     clip = clip_of(video)
-    height = max(8, round(size * min(clip.shape.width, clip.shape.height)))
+    height = badge_height(clip.shape, size)
     badge = draw_badge(text, height) if image is None else image_badge(image, mask, height)
     return StreamVideo(marked(clip, badge, place, opacity))
 
@@ -72,8 +72,7 @@ def signer(
         return None, f"Not signed: {extension} files cannot carry signed provenance."
     if choice == if_possible and not can_sign():
         return None, f"Not signed: that needs packages which are not installed ({INSTALL})."
-    if suffix not in MIME:
-        raise ValueError(f"A {suffix} file cannot carry signed provenance. Save as mp4, or do not ask for a signature.")
+    check_format(suffix)
     if not can_sign():
         raise ModuleNotFoundError(f"Signing needs packages that are not installed. Run: {INSTALL}")
     identity = own_identity(identity_folder())

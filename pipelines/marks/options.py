@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 NONE = "none"
+# What the badge says, and its height as a share of the picture's shorter side.
+BADGE, BADGE_SIZE = "Made with AI", 0.07
 # Whether a file is signed. The first is the default.
 SIGNING = ("if possible", "always", "never")
 # The first is the default; `disclosure.yaml` has a text for each.

@@ -73,14 +73,19 @@ def can_sign() -> bool:
     return True
 
 
+def check_format(suffix: str) -> None:
+    """Raise ValueError for the suffix of a format that cannot carry a manifest."""
+    if suffix not in MIME:
+        raise ValueError(f"A {suffix} file cannot carry signed provenance. Save as mp4, or switch signing off.")
+
+
 def sign(path: Path, suffix: str, making: Making, identity: Identity) -> None:
     """Sign a finished file in place; it is replaced when the signed one is whole.
 
     Raises ValueError for a format that cannot carry a manifest and for an identity that may not sign.
     """
     c2pa = _c2pa()
-    if suffix not in MIME:
-        raise ValueError(f"A {suffix} file cannot carry signed provenance. Save as mp4, or switch signing off.")
+    check_format(suffix)
     signed = path.with_name(f"{path.name}.signed")
     parts = (identity.algorithm, identity.certificates, identity.key)
     info = c2pa.C2paSignerInfo(*(part.encode() for part in parts), None)

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..clip.clip import Clip
+from ..types import VideoShape
+from .options import BADGE_SIZE
 from .options import PLACES as CHOICES
 
 # Share of the room that a badge leaves, from the left and from the top. Players put their controls at the bottom.
@@ -33,6 +35,20 @@ class Badge:
 
     colour: Tensor
     cover: Tensor
+
+    def check_fits(self, shape: VideoShape) -> None:
+        """Raise ValueError for a picture that is smaller."""
+        height, width = self.cover.shape[:2]
+        if height > shape.height or width > shape.width:
+            raise ValueError(
+                f"The mark of {width} x {height} pixels does not fit into a picture of {shape.width} x {shape.height}. "
+                "Make it smaller, or its text shorter."
+            )
+
+
+def badge_height(shape: VideoShape, size: float = BADGE_SIZE) -> int:
+    """Pixels of a badge that is `size` of the picture's shorter side, and never too small to read."""
+    return max(8, round(size * min(shape.width, shape.height)))
 
 
 def draw_badge(text: str, height: int) -> Badge:
@@ -82,12 +98,7 @@ def marked(clip: Clip, badge: Badge, place: str = MOVING, opacity: float = 0.9) 
     """
     if place != MOVING and place not in PLACES:
         raise ValueError(f"There is no place {place!r}. Choose one of {', '.join([MOVING, *PLACES])}.")
-    height, width = badge.cover.shape[:2]
-    if height > clip.shape.height or width > clip.shape.width:
-        raise ValueError(
-            f"The mark of {width} x {height} pixels does not fit into a picture of {clip.shape.width} x "
-            f"{clip.shape.height}. Make it smaller, or its text shorter."
-        )
+    badge.check_fits(clip.shape)
 
     def frames(start: int, stop: int) -> Iterator[Tensor]:
         index = start

@@ -76,6 +76,23 @@ def test_the_command_writes_a_file_that_says_how_it_was_made(checkpoint: Path, t
     assert '"prompt": "a red zebra"' in read_metadata(out)["kinetophone"]
 
 
+def test_the_command_marks_and_signs_what_it_makes(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    def made(name: str, *more: str) -> Path:
+        arguments = ["a red ball", "-o", str(tmp_path / name), "--weights", str(checkpoint), "--seconds", "0.1"]
+        assert cli.main([*arguments, "--size", "128x64", "--steps", "1", *more]) == 0
+        return tmp_path / name
+
+    signed = made("a.mp4", "--identity", str(tmp_path / "me"))
+    plain = made("b.mp4", "--badge", "", "--disclosure", "none")
+    assert "artificial intelligence" in read_metadata(signed)["comment"] and "comment" not in read_metadata(plain)
+    assert (pixels(read(signed))[0, :16].int() - pixels(read(plain))[0, :16].int()).abs().max() > 40
+    capsys.readouterr()
+    assert cli.main(["verify", str(signed)]) == 0
+    assert "Signed by Kinetophone, self-made identity" in capsys.readouterr().out
+    assert cli.main(["verify", str(plain)]) == 0
+    assert "no signed provenance" in capsys.readouterr().out
+
+
 def test_a_storyboard_gives_the_length_and_changes_what_is_seen(checkpoint: Path, tmp_path: Path, capsys) -> None:
     def made(board: str) -> torch.Tensor:
         (tmp_path / "shots.txt").write_text(board)
@@ -104,6 +121,9 @@ def test_a_storyboard_gives_the_length_and_changes_what_is_seen(checkpoint: Path
         (["x", "--seconds", "-3"], "more than 0"),
         (["x", "--seconds", "1e9"], "at most"),
         (["x", "--steps", "-1"], "at least 1 step"),
+        (["x", "--badge", "x" * 61], "1 to 60"),
+        (["x", "--size", "64x64", "--badge", "x" * 60], "does not fit"),
+        (["x", "--format", "webm-av1", "--identity", "me"], "cannot carry"),
     ],
 )
 def test_bad_requests_are_one_clear_line(checkpoint: Path, tmp_path: Path, capsys, arguments, message: str) -> None:
