@@ -56,6 +56,11 @@ class Save(io.ComfyNode):
             outputs=[
                 io.Video.Output("saved", display_name="video", tooltip="The same video, to use further."),
                 io.String.Output("path", display_name="path", tooltip="Where the file is."),
+                io.String.Output(
+                    "told",
+                    display_name="disclosure",
+                    tooltip="The sentence that says that a model made it, for the caption of a post; empty for none.",
+                ),
             ],
         )
 
@@ -70,10 +75,11 @@ class Save(io.ComfyNode):
         sign: str = SIGNING[0],
     ) -> io.NodeOutput:
         from ..pipelines.host.save import saved
+        from ..pipelines.marks.disclosure import sentence
 
         hidden = cls.hidden
         workflow = {**(hidden.extra_pnginfo or {}), "prompt": hidden.prompt} if hidden.prompt else {}
         marks = (disclosure, sign)
         file, at, told = saved(video, filename_prefix, (format, quality), marks, workflow, hidden.unique_id)
         shown = ui.PreviewVideo([ui.SavedResult(at.filename, at.subfolder, io.FolderType.output)]).as_dict()
-        return io.NodeOutput(file, str(at.path), ui={**shown, "text": (told,)})
+        return io.NodeOutput(file, str(at.path), sentence(disclosure), ui={**shown, "text": (told,)})

@@ -124,7 +124,7 @@ class Recipe:
         self._run("export", candidate, f"joint={joint}", f"decoder={self.out}/decoder/last.safetensors",
                   f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
         self._run("evaluate", f"{self.out}/table.md", self.start, candidate, "--clips", str(self.machine.clips),
-                  "--detector", f"{self.out}/detector/last.safetensors")  # fmt: skip
+                  "--detector", f"{self.out}/detector/last.safetensors", *self._compiled())  # fmt: skip
 
     def _train_joint(self) -> None:
         self._run("cpu", *self._joint())
@@ -150,6 +150,9 @@ class Recipe:
 
     def _pool(self) -> list[str]:
         return [f"options.pool={self.out}/pool"]
+
+    def _compiled(self) -> list[str]:
+        return [] if self.name == "debug" else ["--compile"]
 
     def _model(self) -> list[str]:
         return ["--model", "debug"] if self.name == "debug" else []

@@ -15,11 +15,17 @@ TAG = "comment"
 
 def disclosure(language: str) -> dict[str, str]:
     """The tag of a language; nothing for "none". Raises ValueError for an unknown language."""
+    said = sentence(language)
+    return {TAG: said} if said else {}
+
+
+def sentence(language: str) -> str:
+    """What is said in a language, for a caption; empty for "none". Raises ValueError for an unknown language."""
     if language == NONE:
-        return {}
+        return ""
     if language not in _texts():
         raise ValueError(f"There is no disclosure in {language!r}. Choose one of {', '.join(LANGUAGES)}.")
-    return {TAG: _texts()[language]}
+    return _texts()[language]
 
 
 @functools.cache

@@ -38,6 +38,12 @@ def test_the_badge_and_the_disclosure_are_in_the_file(host: Host, base: Path) ->
     assert "artificial intelligence" in tags["comment"]
 
 
+def test_the_disclosure_is_given_on_for_a_caption(host: Host) -> None:
+    nodes = prompt({"disclosure": "Deutsch"})
+    nodes["caption"] = {"class_type": "PreviewAny", "inputs": {"source": link("save", 2)}}
+    assert "Intelligenz" in host.run(nodes)["caption"]["text"][0]
+
+
 def test_another_language_or_none_can_be_chosen(host: Host, base: Path) -> None:
     assert "Intelligenz" in opened(saved(base, host.run(prompt({"disclosure": "Deutsch"})))[0])[1]["comment"]
     assert "comment" not in opened(saved(base, host.run(prompt({"disclosure": "none"})))[0])[1]
