@@ -124,7 +124,8 @@ class Recipe:
         self._run("export", candidate, f"joint={joint}", f"decoder={self.out}/decoder/last.safetensors",
                   f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
         self._run("evaluate", f"{self.out}/table.md", self.start, candidate, "--clips", str(self.machine.clips),
-                  "--detector", f"{self.out}/detector/last.safetensors", *self._compiled())  # fmt: skip
+                  "--turbo", "10", *self._compiled(), "--detector", f"{self.out}/detector/last.safetensors",
+                  )  # fmt: skip
 
     def _train_joint(self) -> None:
         self._run("cpu", *self._joint())

@@ -175,7 +175,13 @@ class DetectorTask:
 
     def model(self) -> Detector:
         torch.manual_seed(self.run.seed)
-        return Detector(self.config.audio.mels)
+        detector = Detector(self.config.audio.mels)
+        if init := self.run.options.get("init"):
+            # A detector of a world with fewer things has smaller heads: these start afresh.
+            fresh = detector.state_dict()
+            known = {k: v for k, v in load_averaged(Path(init)).items() if k in fresh and v.shape == fresh[k].shape}
+            detector.load_state_dict(fresh | known)
+        return detector
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
         g = torch.Generator().manual_seed(seed_of(self.run.seed, step, rank, ranks))
@@ -210,10 +216,11 @@ class DetectorTask:
         dtype = getattr(forward, "dtype", torch.float32)
         reading, track, sound = forward(batch["frames"].to(dtype), batch["mel"].to(dtype), batch["colour"])
         scores = {**reading.scene, **track.acts}
-        losses = {name: F.cross_entropy(score.float(), batch[name]) for name, score in scores.items()}
-        # Few objects go anywhere, and a detector that says so of all of them would be right most of the time.
-        weight = torch.tensor([0.4, 1.0, 1.0], device=track.x.device)
-        losses["direction"] = F.cross_entropy(scores["direction"].float(), batch["direction"], weight)
+        # Few objects go anywhere, and a detector that says of all that they do not would be right most of the time.
+        weights = {"direction": torch.tensor([0.4, 1.0, 1.0], device=track.x.device)}
+        losses = {
+            name: F.cross_entropy(score.float(), batch[name], weights.get(name)) for name, score in scores.items()
+        }
         middle = middle_frames(self.codec.grid, reading.features.shape[1])
         for name, score in reading.cells.items():
             # A frame of the base video may stand for the step that it is in the middle of.

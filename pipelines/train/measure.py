@@ -13,13 +13,17 @@ from torch import Tensor
 from .. import world
 from ..clock import Grid
 from ..vae.audio import AudioAutoencoder
-from ..world.scene import BEACON, BOUNCE, COLLIDE, HOP, WATER
+from ..world.physics import honking
+from ..world.scene import BEACON, BOUNCE, COLLIDE, HOP, TALK, WATER
 from .detector import Detector, Reading, Track
 
 # An event that is not seen, or not heard, counts as this far apart.
 MISSED_SECONDS = 0.5
 # Cells that an object must cover on average to count as there.
 LEAST_AREA = 3.2
+# A picture follows a voice that is at most this much earlier or later, of the seconds either way that are tried.
+FOLLOWS, VOICE_REACH = 0.085, 0.5
+VOICE_STEP = 1 / 48
 PITCH_SECONDS = 0.15
 PITCH_RANGE = (90.0, 3000.0)
 
@@ -105,17 +109,22 @@ class Meter:
         """Seconds between what is seen and heard, and the pitch of impacts."""
         fps = float(self.grid.fps) / self.grid.base_stride
         hop = self.grid.hop / self.grid.sample_rate
-        light = F.avg_pool2d(clips.frames.flatten(0, 1).mean(1, keepdim=True), 8).unflatten(0, clips.frames.shape[:2])
-        bright = light.amax((2, 3, 4))
-        pitch = world.pitch_of(scenes)[:, 0]
+        light = F.avg_pool2d(clips.frames.flatten(0, 1).mean(1), 8).unflatten(0, clips.frames.shape[:2])
+        bright = light.amax((2, 3))
+        pitch, honks = world.pitch_of(scenes)[:, 0], honking(scenes)
         for row, action in enumerate(scenes.action[:, 0].tolist()):
             onsets = onset_times(mel[row], hop)
-            if action in (BOUNCE, HOP, BEACON):
-                series = bright[row].diff(prepend=bright[row, :1]) if action == BEACON else track.y[row]
-                seen = peak_times(series, fps, 0.1 if action == BEACON else 0.025)
+            flashes = action == BEACON or bool(honks[row])
+            if action in (BOUNCE, HOP) or flashes:
+                series = bright[row].diff(prepend=bright[row, :1]) if flashes else track.y[row]
+                # A light that went on was dark in the frame before: on average it is half a frame old.
+                seen = peak_times(series, fps, 0.1) - 0.5 / fps if flashes else peak_times(series, fps, 0.025)
                 gap = (seen[:, None] - onsets[None]).abs().amin(1) if len(seen) and len(onsets) else seen[:0]
                 gap = gap.median() if len(gap) else torch.tensor(MISSED_SECONDS)
                 tally.add("apart", gap.clamp_max(MISSED_SECONDS))
+            if action == TALK:
+                lag = voice_lag(light[row], clips.wave[row], fps, self.grid.sample_rate)
+                tally.add("voice", torch.tensor(abs(lag) <= FOLLOWS))
             # Water splashes whatever falls on it.
             if action in (BOUNCE, HOP, COLLIDE) and scenes.ground[row] != WATER:
                 rung = ring_pitch(clips.wave[row], onsets, self.grid.sample_rate)
@@ -158,6 +167,25 @@ def ring_pitch(wave: Tensor, onsets: Tensor, rate: int) -> float | None:
     frequency = torch.fft.rfftfreq(4 * size, 1 / rate)
     spectrum = torch.where((frequency >= PITCH_RANGE[0]) & (frequency <= PITCH_RANGE[1]), spectrum, torch.zeros(()))
     return float(frequency[spectrum.argmax()])
+
+
+def voice_lag(light: Tensor, wave: Tensor, fps: float, rate: int) -> float:
+    """Seconds by which the loudness of `wave [samples]` must be moved to be followed best by a cell of `light`.
+
+    `light [f, h, w]` is the brightness of the cells of a picture. A mouth darkens and a lamp brightens with a voice:
+    the cell with the strongest correlation, of either sign, counts.
+    """
+    size = max(1, round(VOICE_STEP * rate))
+    loud = F.avg_pool1d(wave.square()[None], 2 * size + 1, size, size)[0].sqrt()
+    lags = torch.arange(-VOICE_REACH, VOICE_REACH + VOICE_STEP / 2, VOICE_STEP)
+    index = ((torch.arange(len(light)) / fps + lags[:, None]) / VOICE_STEP).round().long()
+    heard = torch.where((index >= 0) & (index < len(loud)), loud[index.clamp(0, len(loud) - 1)], torch.zeros(()))
+    cells = light.flatten(1).T
+    cells, heard = (x - x.mean(1, keepdim=True) for x in (cells, heard))
+    # A cell that hardly changes follows nothing.
+    cells = cells / cells.norm(dim=1, keepdim=True).clamp_min(0.05 * len(light) ** 0.5)
+    heard = heard / heard.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    return float(lags[(heard @ cells.T).abs().amax(1).argmax()])
 
 
 def frechet(a: Tensor, b: Tensor) -> float:

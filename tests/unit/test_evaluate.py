@@ -6,15 +6,26 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from weights import write_checkpoint
 
 from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.train import evaluate as evaluation
 from kinetophone.pipelines.train.__main__ import main
+from kinetophone.pipelines.train.config import RunConfig
 from kinetophone.pipelines.train.data import Bucket, clip_scenes
-from kinetophone.pipelines.train.detector import ACTS, Detector, Reading, Track, region_flow
-from kinetophone.pipelines.train.measure import Clips, Meter, Tally, frechet, onset_times, peak_times, ring_pitch
+from kinetophone.pipelines.train.detector import ACTS, Detector, DetectorTask, Reading, Track, region_flow
+from kinetophone.pipelines.train.measure import (
+    Clips,
+    Meter,
+    Tally,
+    frechet,
+    onset_times,
+    peak_times,
+    ring_pitch,
+    voice_lag,
+)
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
 from kinetophone.pipelines.weights.checkpoint import read_checkpoint
 
@@ -49,6 +60,23 @@ def test_the_pitch_of_a_ring_is_told(hertz: float) -> None:
     rung = ring_pitch(wave, torch.tensor([0.1]), 24000)
     assert abs(math.log2(rung / hertz)) < 0.05
     assert ring_pitch(torch.zeros(24000), torch.tensor([0.1]), 24000) is None
+
+
+def test_a_mouth_that_follows_the_voice_is_told_from_one_that_comes_late() -> None:
+    generator = torch.Generator().manual_seed(0)
+    # Syllables of unequal length and gaps, so that no other lag fits as well.
+    loud = torch.zeros(96)
+    for begin, end in ((8, 14), (22, 26), (33, 44), (55, 58), (66, 80)):
+        loud[begin:end] = 1
+    wave = torch.randn(48000, generator=generator) * loud.repeat_interleave(500) * 0.3
+
+    def lag(late: int) -> float:
+        light = 0.01 * torch.randn(24, 8, 14, generator=generator)
+        light[:, 3, 5] -= 0.5 * loud.roll(late)[::4]
+        return voice_lag(light, wave, 12.0, 24000)
+
+    assert abs(lag(0)) < 0.03
+    assert lag(12) == pytest.approx(-0.25, abs=0.03)
 
 
 def test_frechet_distance_is_zero_on_itself_and_grows_with_a_shift() -> None:
@@ -143,10 +171,10 @@ def test_evaluation_writes_a_table_and_sheets(tmp_path: Path, monkeypatch: pytes
     weights = write_checkpoint(tmp_path / "candidate.safetensors", DEBUG)
     monkeypatch.setattr(evaluation, "load_detector", lambda path, mels: Detector(mels).eval())
     monkeypatch.setattr(evaluation, "BATCH", 2)
-    settings = evaluation.Settings(clips=4, steps=1, bucket="2x2x2")
+    settings = evaluation.Settings(clips=4, steps=2, bucket="2x2x2", turbo=1)
     text = evaluation.evaluate(tmp_path / "card.md", [weights], Path("unused"), settings)
     assert (tmp_path / "card.md").read_text("utf-8") == text
-    assert "| | real clips | autoencoder | candidate |" in text and "binding" in text
+    assert "| | real clips | autoencoder | candidate | candidate, 1 step |" in text and "binding" in text
     assert (tmp_path / "card-candidate.png").stat().st_size > 500
     digest = read_checkpoint(weights).digest
     assert main(["label", str(weights), str(tmp_path / "card.json")]) == 0
@@ -154,6 +182,18 @@ def test_evaluation_writes_a_table_and_sheets(tmp_path: Path, monkeypatch: pytes
     assert labelled.digest == digest and "| sky, % |" in text and 0 <= labelled.metrics["sky, %"] <= 100
     weights.rename(tmp_path / "other.safetensors")
     assert main(["label", str(tmp_path / "other.safetensors"), str(tmp_path / "card.json")]) == 2
+
+
+def test_a_detector_goes_on_from_one_of_a_smaller_world(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    old = {f"ema.{name}": value for name, value in Detector(DEBUG.audio.mels).state_dict().items()}
+    old["ema.sound_out.weight"] = old["ema.sound_out.weight"][:3].clone()
+    save_file(old, tmp_path / "old.safetensors")
+    codec = write_checkpoint(tmp_path / "codec.safetensors", DEBUG)
+    options = {"codec": str(codec), "init": str(tmp_path / "old.safetensors")}
+    grown = DetectorTask(RunConfig("detector", str(tmp_path), 1, model="debug", options=options)).model()
+    assert torch.equal(grown.stem[0].weight, old["ema.stem.0.weight"])
+    assert len(grown.sound_out.weight) == len(world.LABEL_NAMES["sound"])
 
 
 def test_a_missing_detector_is_a_clear_error(tmp_path: Path) -> None:
