@@ -91,6 +91,7 @@ class ClipPool:
             self._write(path, *self._render(bucket, index, twin))
         with safe_open(path, framework="pt") as file:
             captions = json.loads(file.metadata()["captions"])
+            self._check(path, captions, bucket, index, twin)
             return Shard(file.get_tensor("video"), file.get_tensor("audio"), captions, *self._classes(bucket, index))
 
     @torch.no_grad()
@@ -109,6 +110,16 @@ class ClipPool:
     def scenes(self, bucket: Bucket, index: int) -> list[world.Scenes]:
         """The scenes of a shard, in the groups that it was rendered in."""
         return [clip_scenes(self.codec.grid, bucket, count, seed) for count, seed in self._groups(bucket, index)]
+
+    def _check(self, path: Path, captions: list[list[str]], bucket: Bucket, index: int, twin: bool) -> None:
+        """Raise ValueError for a shard that was rendered from other scenes: its classes would be wrong."""
+        count, seed = self._groups(bucket, index)[0]
+        scenes = clip_scenes(self.codec.grid, bucket, count, seed)
+        expected = clip_captions(under_another_sky(scenes) if twin else scenes, seed)
+        if len(captions) != self.clips or captions[:count] != expected:
+            raise ValueError(
+                f"{path} was rendered for another world, or with other settings. Delete it, and what is beside it."
+            )
 
     def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor]:
         """Colour and shape classes of the cells of a shard."""
@@ -144,8 +155,13 @@ def render_clips(
     size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
     base = world.render(scenes, motion, times, *size, samples=2, fast=fast).transpose(1, 2)
     wave = world.synthesise(scenes, motion, grid.samples(frames), grid.sample_rate)[:, None]
+    return base, wave, clip_captions(scenes, seed)
+
+
+def clip_captions(scenes: world.Scenes, seed: int) -> list[list[str]]:
+    """The captions of each scene, several ways to say it."""
     variants = [world.captions(scenes, seed=seed_of(seed, k)) for k in range(CAPTIONS_PER_CLIP)]
-    return base, wave, [list(texts) for texts in zip(*variants, strict=True)]
+    return [list(texts) for texts in zip(*variants, strict=True)]
 
 
 def cell_classes(grid: Grid, bucket: Bucket, scenes: world.Scenes) -> tuple[Tensor, Tensor]:

@@ -171,7 +171,8 @@ class DetectorTask:
         self.shards = int(run.options.get("shards", 32))
         self.bucket = Bucket.parse(run.options.get("bucket", "7x8x14"))
         self.codec = load_codec(self.config, Path(run.options["codec"]))
-        self.pool = ClipPool(Path(run.options.get("pool", "runs/pool")), self.codec, seed=run.seed)
+        folder, clips = Path(run.options.get("pool", "runs/pool")), int(run.options.get("clips", 64))
+        self.pool = ClipPool(folder, self.codec, seed=run.seed, clips=clips)
 
     def model(self) -> Detector:
         torch.manual_seed(self.run.seed)

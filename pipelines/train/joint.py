@@ -56,8 +56,9 @@ PROBE_CLASSES = tuple(len(world.LABEL_NAMES[name]) + 1 for name in ("colour", "s
 class JointOptions:
     """What a joint run reads from its configuration.
 
-    `buckets` maps sizes such as `7x8x14` to their share of steps, `shards` says how many each has, or all; `cuts` is
-    the share of steps with clips in two shots, from the first `twins` shards, of buckets of at least `CUT_STEPS` steps.
+    `buckets` maps sizes such as `7x8x14` to their share of steps, `shards` says how many each has, or all, with so many
+    `clips`; `cuts` is the share of steps with clips in two shots, from the first `twins` shards, of buckets of at least
+    `CUT_STEPS` steps.
     Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
     is there, more weight would make the model see objects everywhere.
     """
@@ -67,6 +68,7 @@ class JointOptions:
     pool: str = "runs/pool"
     batch: int = 32
     shards: int | dict[str, int] = 64
+    clips: int = 64
     first_shards: int = 4
     steps_per_shard: int = 40
     compile_renderer: bool = False
@@ -152,7 +154,8 @@ class JointTask:
         self.run, self.config = run, CONFIGS[run.model]
         self.options = JointOptions.parse(run.options)
         self.codec = load_codec(self.config, Path(self.options.codec))
-        self.pool = ClipPool(Path(self.options.pool), self.codec, seed=run.seed, fast=self.options.compile_renderer)
+        o = self.options
+        self.pool = ClipPool(Path(o.pool), self.codec, seed=run.seed, clips=o.clips, fast=o.compile_renderer)
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
         self.buckets = [Bucket.parse(name) for name in self.options.buckets]
 

@@ -175,6 +175,19 @@ def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) 
     assert run(folder, "cuts", **options)["ema.dit.video_out.weight"].isfinite().all()
 
 
+def test_a_shard_of_another_world_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"options.clips": 8, "options.pool": folder / "stale"}
+    task = make_task(read_config("cpu", arguments(folder, "stale", **options)))
+    assert len(task.pool.shard(task.buckets[0], 0).captions) == 8
+    more = make_task(read_config("cpu", arguments(folder, "stale", **{**options, "options.clips": 9})))
+    with pytest.raises(ValueError, match="other settings"):
+        more.pool.shard(more.buckets[0], 0)
+    monkeypatch.setattr(world.sample, "WATER_SHARE", 0.76)
+    again = make_task(read_config("cpu", arguments(folder, "stale", **options)))
+    with pytest.raises(ValueError, match="another world"):
+        again.pool.shard(again.buckets[0], 0)
+
+
 def test_the_sky_only_changes_where_words_say_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"options.cuts": 1.0, "options.twins": 1, "options.buckets": "{7x2x2: 1.0}"}
     for name, value in (("silent", 0), ("dropped", 1)):
