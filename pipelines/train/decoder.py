@@ -20,7 +20,10 @@ from .sheet import contact_sheet
 from .task import Batch, Forward, seed_of
 
 STEPS = 3
-RENDER_BATCH = 4
+# Share of the crops that show an object: most of a picture is sky and ground.
+FOCUS = 0.75
+# Rows and columns of the picture in which an object is looked for.
+CELLS = (32, 56)
 # The transformer's latents are never perfect: the decoder learns to clean up this much error.
 LATENT_NOISE = 0.25
 
@@ -105,29 +108,31 @@ class DecoderTask:
         return {"remade": torch.stack(remade), "original": base}
 
     def _crop(self, index: int) -> Tensor:
-        """Crop `[3, F, side, side]` uint8, from the file of its group, rendered when missing."""
-        path = self.folder / f"{self.side}-{index // RENDER_BATCH:05d}.safetensors"
+        """Crop `[3, F, side, side]` uint8, from its file, rendered when missing."""
+        path = self.folder / f"{self.side}-{index:05d}.safetensors"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(f".{os.getpid()}")
-            save_file({"pixels": self._render(index // RENDER_BATCH)}, partial)
+            save_file({"pixels": self._render(index)}, partial)
             os.replace(partial, path)
-        return load_file(path)["pixels"][index % RENDER_BATCH]
+        return load_file(path)["pixels"]
 
-    def _render(self, group: int) -> Tensor:
-        """The same random window of several scenes `[N, 3, F, side, side]`."""
-        grid = self.config.grid
-        seed = seed_of(self.run.seed, group, self.side)
-        scenes = world.sample_scenes(RENDER_BATCH, seed=seed)
+    def _render(self, index: int) -> Tensor:
+        """A random window of a random scene `[3, F, side, side]`, mostly where an object is."""
+        grid, seed = self.config.grid, seed_of(self.run.seed, index, self.side)
+        scenes = world.sample_scenes(1, seed=seed)
         motion = world.simulate(scenes)
         g = torch.Generator().manual_seed(seed)
-        height, width = self.side / 256, self.side / 448
-        top = float(torch.rand(1, generator=g)) * (1 - height)
-        left = float(torch.rand(1, generator=g)) * (1 - width)
         times = float(torch.rand(1, generator=g)) + torch.arange(grid.frames(STEPS)) / float(grid.fps)
-        window = (top, left, top + height, left + width)
+        size = torch.tensor([self.side / 256, self.side / 448])
+        corner = torch.rand(2, generator=g) * (1 - size)
+        shown = (world.object_map(scenes, motion, times[:1], *CELLS)[0, 0] >= 0).nonzero()
+        if len(shown) and float(torch.rand(1, generator=g)) < FOCUS:
+            middle = shown[int(torch.randint(0, len(shown), (), generator=g))] / torch.tensor(CELLS)
+            corner = (middle - size / 2).clamp(torch.zeros(2), 1 - size)
+        window = tuple(torch.cat((corner, corner + size)).tolist())
         frames = world.render(scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.fast)
-        return frames.transpose(1, 2).mul(255).round().byte().contiguous()
+        return frames[0].transpose(0, 1).mul(255).round().byte().contiguous()
 
 
 def _distances(made: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

@@ -204,6 +204,23 @@ def test_the_sky_only_changes_where_words_say_so(folder: Path, monkeypatch: pyte
     assert [len(names_sky(texts)) for texts in (["a ball at sunset", "a ball"], ["snow falls"])] == [1, 0]
 
 
+def test_the_decoder_learns_on_crops_and_leaves_the_codec_as_it_is(folder: Path) -> None:
+    options = {
+        "model": "debug", "out": folder / "decoder", "steps": 2, "precision": "fp32", "sheet_every": 100,
+        "options.codec": folder / "codec.safetensors", "options.compile_renderer": "false", "options.side": 64,
+        "options.crops": 3, "options.batch": 2, "options.pool": folder / "crops",
+    }  # fmt: skip
+    config = read_config("decoder", [f"{key}={value}" for key, value in options.items()])
+    task = make_task(config)
+    fresh = task.model().vae.decoder.enter.weight.clone()
+    trained = train(task, config)
+    assert not torch.equal(trained.vae.decoder.enter.weight, fresh)
+    codec = load_file(folder / "codec.safetensors")
+    assert all(torch.equal(codec[f"video.codec.{k}"], v) for k, v in trained.vae.codec.state_dict().items())
+    crops = [load_file(path)["pixels"] for path in sorted((folder / "crops").glob("*.safetensors"))]
+    assert crops and all(crop.shape == (3, 17, 64, 64) for crop in crops)
+
+
 def test_a_run_starts_from_published_weights(folder: Path) -> None:
     published = write_checkpoint(folder / "published.safetensors", DEBUG)
     first = make_task(read_config("cpu", arguments(folder, "again", **{"options.init": published}))).model()
