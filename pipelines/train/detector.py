@@ -133,7 +133,9 @@ class Detector(nn.Module):
         series = torch.cat((looks, states, rates), 2)
         hidden = self.track(series.transpose(1, 2).to(frames.dtype))
         went = 3 * (states[:, -ENDS:].mean(1) - states[:, :ENDS].mean(1))
-        pooled = torch.cat((hidden.mean(2), hidden.amax(2), reading.scene["camera"].softmax(1), went), 1)
+        pooled = torch.cat(
+            (hidden.mean(2), hidden.amax(2), reading.scene["camera"].softmax(1), went.to(hidden.dtype)), 1
+        )
         return Track(x, y, area, {name: head(pooled) for name, head in self.acts.items()})
 
     def hear(self, mel: Tensor) -> Tensor:

@@ -196,6 +196,15 @@ def test_a_detector_goes_on_from_one_of_a_smaller_world(tmp_path: Path) -> None:
     assert len(grown.sound_out.weight) == len(world.LABEL_NAMES["sound"])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_detector_computes_in_the_type_that_it_is_trained_in(dtype: torch.dtype) -> None:
+    detector = Detector(DEBUG.audio.mels).to(dtype)
+    frames, mel = torch.zeros(2, 9, 3, 16, 28, dtype=dtype), torch.zeros(2, DEBUG.audio.mels, 40, dtype=dtype)
+    reading, track, sound = detector(frames, mel, torch.tensor([0, 1]))
+    assert track.acts["direction"].shape == (2, 3) and track.acts["direction"].dtype == dtype
+    assert sound.shape == (2, len(world.LABEL_NAMES["sound"])) and reading.features.dtype == dtype
+
+
 def test_a_missing_detector_is_a_clear_error(tmp_path: Path) -> None:
     weights = write_checkpoint(tmp_path / "candidate.safetensors", DEBUG)
     with pytest.raises(ValueError, match="train detector"):
