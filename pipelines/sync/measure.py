@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..clip.clip import Clip
@@ -13,19 +15,19 @@ from .events import Events, heard, seen, watch
 # Seconds to look ahead and behind, and the step between the lags that are tried.
 REACH = 1.2
 STEP = 0.002
-# What is seen at a frame may have happened up to half a frame earlier or later.
-WIDTH = 0.02
+# How far an event may be from its other half: what any onset is off, in seconds, and what a picture's is, in frames.
+ONSET, FRAME = 0.012, 0.4
 # Events this near to each other at the lag that was found belong together.
 TOGETHER = 0.045
-# What is heard and not seen is common, the other way round it is not.
-UNSEEN = 0.35
+# What an event takes from the score of a lag that leaves it alone: what is heard and not seen is common, the other way
+# round it is not.
+UNHEARD, UNSEEN = 0.22, 0.067
 # A lag that explains the events almost as well as the best is a rival when it is further away than this.
 RIVAL = 0.09
-# How much better, for every second that it is further away, a lag must explain the events than a nearer one.
-PATIENCE = 0.2
-# A rival with this share of the best score explains the events as well. Less confidence than LEAST is a guess.
-EQUAL = 0.88
-LEAST = 0.43
+# Scores vary by this much at least, however little happens. The best must stand 1.3 deviations above its rivals,
+# which is a confidence of LEAST.
+VARIES = 0.2
+LEAST = 0.6
 
 
 @dataclass(frozen=True)
@@ -62,52 +64,78 @@ def measure_sync(clip: Clip, reach: float = REACH) -> Sync:
 
 
 def match(picture: Events, sound: Events, seconds: float, reach: float = REACH) -> Sync:
-    """The offset between two lists of instants of a clip of `seconds`."""
+    """The offset between two lists of instants of a clip of `seconds`.
+
+    The score of a lag is the cross-correlogram there, less what the events take that the clip holds and it leaves
+    alone. The best is believed by how far it stands above every rival, in deviations of the scores.
+    """
     if not len(picture):
         return _unknown("nothing in the picture happens at one moment.", picture, sound)
     if not len(sound):
         return _unknown("nothing in the sound begins at one moment.", picture, sound)
-    lags = torch.arange(-reach, reach + STEP / 2, STEP)
-    scores = _scores(picture, sound, lags, seconds)
-    # Of lags that explain about as much, the smallest: events that repeat fit at every period.
-    best = int((scores - PATIENCE * lags.abs()).argmax())
-    rivals = scores[(lags - lags[best]).abs() > RIVAL]
-    offset, matched = _refined(picture, sound, lags[best].item())
-    rival = (rivals.max() / scores[best]).item() if len(rivals) else 0.0
-    if rival > EQUAL:
-        return _unknown("what happens repeats evenly, so that several offsets explain it.", picture, sound)
-    confidence = scores[best].item() * (1 - 0.5**matched) * min(1.0, 0.4 + 1.2 * (1 - rival))
+    steps = round(reach / STEP)
+    lags = torch.arange(-steps, steps + 1) * STEP
+    pairs = _pairs(picture, sound, reach)
+    together, shown = _correlogram(pairs, steps, picture.rate), _within(picture, lags, seconds)
+    scores = together - UNHEARD * shown - UNSEEN * _within(sound, -lags, seconds)
+    best = int(scores.argmax())
+    others = scores[(lags - lags[best]).abs() > RIVAL]
+    # A score of 0 is what it is to explain nothing.
+    above = (scores[best] - others.max().clamp(min=0)).item()
+    confidence = 1 - 0.5 ** (max(0.0, above) / math.hypot(VARIES, others.std().item()))
     if confidence < LEAST:
-        return _unknown("what is seen and what is heard do not fit together at any offset.", picture, sound)
-    return Sync(offset, round(min(confidence, 1.0), 3), matched, "", lags, scores, picture, sound)
+        if together[best] < shown[best] / 2:
+            return _unknown("what is seen and what is heard do not fit together at any offset.", picture, sound)
+        return _unknown("what happens repeats evenly, so that several offsets explain it.", picture, sound)
+    offset, matched = _refined(pairs, lags[best].item())
+    return Sync(offset, round(confidence, 3), matched, "", lags, scores, picture, sound)
 
 
-def _scores(picture: Events, sound: Events, lags: Tensor, seconds: float) -> Tensor:
-    """How much of what is seen is heard at each lag, and the other way round, 0 to 1."""
-    late = sound.time[None] - picture.time[:, None]
-    near = torch.exp(-0.5 * ((late[None] - lags[:, None, None]) / WIDTH) ** 2)
-    seen_heard = _share(near.amax(2), picture, picture.time + lags[:, None], seconds)
-    heard_seen = _share(near.amax(1), sound, sound.time - lags[:, None], seconds)
-    return (seen_heard + UNSEEN * heard_seen) / (1 + UNSEEN)
+@dataclass(frozen=True)
+class _Pairs:
+    """Each seen with each heard event near it, all `[P]`: `late` in seconds, `weight` 0 to 1, and which was seen."""
+
+    late: Tensor
+    weight: Tensor
+    shown: Tensor
 
 
-def _share(together: Tensor, events: Events, expected: Tensor, seconds: float) -> Tensor:
-    """The share of events that are met, of those whose other half would lie within the clip."""
-    weight = events.strength * ((expected > 0) & (expected < seconds))
-    return (weight * together).sum(1) / weight.sum(1).clamp(min=0.5 * float(events.strength.sum()))
+def _pairs(picture: Events, sound: Events, reach: float) -> _Pairs:
+    """The pairs that a lag within `reach` can bring together."""
+    far = reach + TOGETHER
+    first = torch.searchsorted(sound.time, picture.time - far)
+    count = torch.searchsorted(sound.time, picture.time + far) - first
+    shown = torch.arange(len(picture)).repeat_interleave(count)
+    sounded = torch.arange(len(shown)) + (first - count.cumsum(0) + count).repeat_interleave(count)
+    late = sound.time[sounded] - picture.time[shown]
+    return _Pairs(late, picture.strength[shown] * sound.strength[sounded], shown)
 
 
-def _refined(picture: Events, sound: Events, lag: float) -> tuple[float, int]:
-    """The mean distance of the pairs at a lag, weighted by their clarity, and how many there are."""
-    late = sound.time[None] - picture.time[:, None]
-    nearest = (late - lag).abs().min(1)
-    paired = nearest.values < TOGETHER
-    if not paired.any():
+def _correlogram(pairs: _Pairs, steps: int, fps: float) -> Tensor:
+    """The weight of the pairs that each lag brings together, `[2 * steps + 1]`."""
+    width = math.hypot(ONSET, FRAME / fps)
+    side = math.ceil(4 * width / STEP)
+    place = (pairs.late / STEP).round().long() + steps + side
+    inside = (place >= 0) & (place <= 2 * (steps + side))
+    count = torch.bincount(place[inside], pairs.weight[inside], 2 * (steps + side) + 1)
+    kernel = torch.exp(-0.5 * (torch.arange(-side, side + 1) * STEP / width) ** 2)
+    return F.conv1d(count.float()[None, None], kernel[None, None])[0, 0]
+
+
+def _within(events: Events, lags: Tensor, seconds: float) -> Tensor:
+    """The strength of the events whose other half would lie within the clip, at each lag."""
+    ordered = torch.cat((torch.zeros(1), events.strength.cumsum(0)))
+    first, last = torch.searchsorted(events.time, -lags, right=True), torch.searchsorted(events.time, seconds - lags)
+    return ordered[last] - ordered[torch.minimum(first, last)]
+
+
+def _refined(pairs: _Pairs, lag: float) -> tuple[float, int]:
+    """The mean distance of the pairs at a lag, weighted by their clarity, and how many events were seen in them."""
+    near = (pairs.late - lag).abs() < TOGETHER
+    if not near.any():
         return lag, 0
-    index = nearest.indices[paired]
-    weight = picture.strength[paired] * sound.strength[index]
-    distance = late[paired].gather(1, index[:, None])[:, 0]
-    return ((weight * distance).sum() / weight.sum()).item(), int(paired.sum())
+    late, weight = pairs.late[near], pairs.weight[near]
+    return ((weight * late).sum() / weight.sum()).item(), len(pairs.shown[near].unique())
 
 
 def _unknown(reason: str, picture: Events, sound: Events) -> Sync:

@@ -31,7 +31,7 @@ def plot(sync: Sync, seconds: float) -> Tensor:
     top = _frame(draw, 2, "how well an offset explains both, from sound early to sound late")
     if len(sync.lags) > 1:
         first, last = sync.lags[0].item(), sync.lags[-1].item()
-        _curve(draw, top, sync.scores.tolist(), FOUND)
+        _curve(draw, top, sync.scores.clamp(min=0).tolist(), FOUND)
         place = MARGIN + (sync.offset - first) / (last - first) * (WIDTH - 2 * MARGIN)
         draw.line((place, top, place, top + ROW), fill=INK)
         draw.text((min(place + 4, WIDTH - 90), top + 14), f"{sync.offset * 1000:+.0f} ms", fill=INK)

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from kinetophone.pipelines.clip.clip import Clip, Sound
 from kinetophone.pipelines.sync.align import aligned, stretched
-from kinetophone.pipelines.sync.events import heard
-from kinetophone.pipelines.sync.measure import measure_sync
+from kinetophone.pipelines.sync.events import Events, heard
+from kinetophone.pipelines.sync.measure import match, measure_sync
 from kinetophone.pipelines.sync.plot import plot
 from kinetophone.pipelines.types import VideoShape
 
@@ -32,13 +32,13 @@ def rings(times: tuple[float, ...], rate: int = RATE) -> Tensor:
     return wave[None] * 0.4
 
 
-def bouncing(times: tuple[float, ...]) -> Tensor:
+def bouncing(times: tuple[float, ...], fps: int = FPS) -> Tensor:
     """A disc that touches the ground at `times`, `[T, 90, 160, 3]` uint8."""
     y, x = torch.meshgrid(torch.arange(90.0), torch.arange(160.0), indexing="ij")
     edges = [2 * times[0] - times[1], *times, 2 * times[-1] - times[-2]]
     frames = []
-    for index in range(SECONDS * FPS):
-        now = index / FPS
+    for index in range(SECONDS * fps):
+        now = index / fps
         last = max((edge for edge in edges if edge <= now), default=edges[0])
         nxt = min((edge for edge in edges if edge > now), default=edges[-1] + 1)
         height = 90 * (now - last) * (nxt - now)
@@ -48,21 +48,21 @@ def bouncing(times: tuple[float, ...]) -> Tensor:
     return torch.stack(frames).round().to(torch.uint8)
 
 
-def flashing(times: tuple[float, ...]) -> Tensor:
-    """A lamp that lights up for 0.1 s at `times`."""
-    frames = torch.full((SECONDS * FPS, 90, 160, 3), 40, dtype=torch.uint8)
+def flashing(times: tuple[float, ...], fps: int = FPS, side: int = 30) -> Tensor:
+    """A lamp of `side` pixels that lights up for 0.1 s at `times`."""
+    frames = torch.full((SECONDS * fps, 90, 160, 3), 40, dtype=torch.uint8)
     for time in times:
-        first = math.ceil(time * FPS)
-        frames[first : first + 3, 30:60, 60:90] = 240
+        first = math.ceil(time * fps)
+        frames[first : first + round(fps / 8), 30 : 30 + side, 60 : 60 + side] = 240
     return frames
 
 
-def clip(frames: Tensor, wave: Tensor | None, rate: int = RATE) -> Clip:
+def clip(frames: Tensor, wave: Tensor | None, rate: int = RATE, fps: int = FPS) -> Clip:
     def source(start: int, stop: int) -> Iterator[Tensor]:
         for first in range(start, stop, 8):
             yield frames[first : min(first + 8, stop)]
 
-    shape = VideoShape(frames.shape[2], frames.shape[1], len(frames), Fraction(FPS))
+    shape = VideoShape(frames.shape[2], frames.shape[1], len(frames), Fraction(fps))
     return Clip(shape, source, lambda: None if wave is None else Sound(wave, rate))
 
 
@@ -103,6 +103,65 @@ def test_events_that_repeat_evenly_are_not_guessed_at() -> None:
     steady = tuple(0.4 + 0.5 * i for i in range(7))
     found = measure_sync(clip(flashing(steady), rings(steady)))
     assert found.confidence == 0 and "repeats evenly" in found.report()
+
+
+@pytest.mark.parametrize("fps", [15, 30, 60])
+@pytest.mark.parametrize("picture", [bouncing, flashing], ids=["impacts", "flashes"])
+def test_any_frame_rate_will_do(picture, fps: int) -> None:
+    found = measure_sync(clip(picture(HITS, fps), moved(rings(HITS), 0.21), fps=fps))
+    assert found.offset == pytest.approx(0.21, abs=0.3 / fps) and found.matched >= 3, found.report()
+
+
+def test_a_single_event_is_enough_where_nothing_else_happens() -> None:
+    found = measure_sync(clip(flashing((1.4,)), rings((1.7,))))
+    assert found.offset == pytest.approx(0.3, abs=0.5 / FPS) and found.matched == 1
+
+
+def test_a_light_of_a_few_pixels_is_seen() -> None:
+    found = measure_sync(clip(flashing(HITS, side=4), moved(rings(HITS), -0.3)))
+    assert found.offset == pytest.approx(-0.3, abs=0.012) and found.matched == len(HITS), found.report()
+
+
+def test_rain_masks_neither_impacts_nor_their_sound() -> None:
+    """Hiss above 1 kHz about as loud as the bells of 640 Hz, and grain in the picture."""
+    g = torch.Generator().manual_seed(0)
+    spectrum = torch.fft.rfft(torch.randn(1, SECONDS * RATE, generator=g))
+    spectrum[:, : 1000 * SECONDS] = 0
+    hiss = torch.fft.irfft(spectrum, SECONDS * RATE) * 0.3
+    frames = bouncing(HITS).float()
+    frames = (frames + 3 * torch.randn(frames.shape, generator=g)).clamp(0, 255).round().to(torch.uint8)
+    found = measure_sync(clip(frames, moved(rings(HITS), 0.4) + hiss))
+    assert found.offset == pytest.approx(0.4, abs=0.02) and found.matched >= 3, found.report()
+
+
+def test_faint_sounds_in_the_background_do_not_mislead() -> None:
+    background = rings((0.2, 0.61, 0.93, 1.87, 2.3, 2.71, 3.2)) * 0.05
+    found = measure_sync(clip(flashing((1.4,)), rings((1.5,)) + background))
+    assert found.offset == pytest.approx(0.1, abs=0.5 / FPS), found.report()
+
+
+def random_events(count: int, seconds: float, seed: int, rate: float = 24.0) -> Events:
+    g = torch.Generator().manual_seed(seed)
+    time = (torch.rand(count, generator=g) * seconds).sort().values
+    return Events(time, 0.3 + 0.65 * torch.rand(count, generator=g), torch.zeros(1), rate)
+
+
+@pytest.mark.parametrize(("shown", "sounded"), [(20, 40), (60, 60), (60, 240), (180, 180)])
+def test_chance_is_not_believed_and_half_of_the_events_are(shown: int, sounded: int) -> None:
+    for seed in range(8):
+        picture, noise = random_events(shown, 60, seed), random_events(sounded, 60, 100 + seed)
+        assert match(picture, noise, 60).confidence == 0
+    both = torch.cat((picture.time[::2] + 0.37, noise.time[: sounded // 4])).sort().values
+    found = match(picture, Events(both, torch.full_like(both, 0.8), torch.zeros(1), 250.0), 60)
+    assert found.offset == pytest.approx(0.37, abs=0.01) and found.confidence > 0.5
+
+
+def test_a_track_that_starts_late_is_no_event() -> None:
+    g = torch.Generator().manual_seed(0)
+    hum = F.pad(torch.randn(1, 3 * RATE, generator=g) * 0.1, (RATE, 0))
+    found = heard(Sound(hum + rings((2.3,)), RATE))
+    assert not ((found.time - 1).abs() < 0.2).any()
+    assert found.time[found.strength.argmax()].item() == pytest.approx(2.3, abs=0.01)
 
 
 def test_onsets_are_heard_to_the_millisecond() -> None:
