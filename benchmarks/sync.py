@@ -12,8 +12,7 @@ from torch import Tensor
 
 from kinetophone.pipelines import world
 from kinetophone.pipelines.clip.clip import Sound
-from kinetophone.pipelines.sync.events import heard, seen
-from kinetophone.pipelines.sync.measure import REACH, RIVAL, TOGETHER, match
+from kinetophone.pipelines.sync.measure import REACH, RIVAL, TOGETHER, compare
 from kinetophone.pipelines.world.scene import DRY
 
 CLIPS, SHIFTS, SECONDS, FPS, RATE = 128, 3, 4.0, Fraction(24), 24_000
@@ -34,11 +33,11 @@ def main() -> None:
     given: dict[tuple[bool, bool], list[bool]] = {(dry, even): [] for dry in (True, False) for even in (False, True)}
     guesses: list[bool] = []
     for index in range(CLIPS):
-        picture = seen(F.interpolate(frames[index], SMALL, mode="area"), float(FPS))
+        small = F.interpolate(frames[index], SMALL, mode="area")
         happens = moments(motion, index)
         for _ in range(SHIFTS):
             shift = round(draw.uniform(-1, 1) * RATE)
-            found = match(picture, heard(Sound(F.pad(sounds[index : index + 1], (shift, -shift)), RATE)), SECONDS)
+            found = compare(small, float(FPS), Sound(F.pad(sounds[index : index + 1], (shift, -shift)), RATE))
             if not len(happens):
                 guesses.append(found.confidence > 0)
                 continue

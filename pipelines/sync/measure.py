@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..clip.clip import Clip
+from ..clip.clip import Clip, Sound
 from .events import Events, heard, seen, watch
+from .follow import followed
 
 # Seconds to look ahead and behind, and the step between the lags that are tried.
 REACH = 1.2
@@ -28,6 +29,9 @@ RIVAL = 0.09
 # which is a confidence of LEAST.
 VARIES = 0.2
 LEAST = 0.6
+# A part of the picture follows the loudness where they correlate so well, and better by so much than at any lag that is
+# further away than BESIDE.
+FOLLOWS, BETTER, BESIDE = 0.8, 0.15, 0.12
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Sync:
         found = f"{len(self.seen)} events seen, {len(self.heard)} heard, {self.matched} of them together."
         if not self.confidence:
             return f"The offset cannot be measured: {self.reason}\n{found}"
+        if not self.matched:
+            found += " Not they tell the offset, but a part of the picture that changes as the sound is loud."
         late = abs(self.offset) * 1000
         where = "in sync with" if late < 5 else f"{late:.0f} ms {'after' if self.offset > 0 else 'before'}"
         return f"The sound is {where} the picture (confidence {self.confidence:.2f}).\n{found}"
@@ -58,9 +64,30 @@ class Sync:
 
 def measure_sync(clip: Clip, reach: float = REACH) -> Sync:
     """Read the clip once, and find the offset of its sound within `reach` seconds either way."""
+    frames, fps = watch(clip), float(clip.shape.fps)
     if clip.sound is None:
-        return _unknown("the video has no sound.", seen(watch(clip), float(clip.shape.fps)), _silence())
-    return match(seen(watch(clip), float(clip.shape.fps)), heard(clip.sound), float(clip.shape.seconds), reach)
+        return _unknown("the video has no sound.", seen(frames, fps), _silence())
+    return compare(frames, fps, clip.sound, reach)
+
+
+def compare(frames: Tensor, fps: float, sound: Sound, reach: float = REACH) -> Sync:
+    """The offset between small frames `[T, 3, h, w]`, as `watch` gives them, and a sound.
+
+    Events tell it, and where they do not, a part of the picture that follows the loudness, such as a mouth.
+    """
+    found = match(seen(frames, fps), heard(sound), len(frames) / fps, reach)
+    if found.confidence:
+        return found
+    lags, scores = followed(frames, fps, sound, reach)
+    if not len(lags):
+        return found
+    best = int(scores.argmax())
+    others = scores[(lags - lags[best]).abs() > BESIDE]
+    clear = scores[best] - others.max() if len(others) else torch.zeros(())
+    if scores[best] < FOLLOWS or clear < BETTER:
+        return found
+    confidence = round(scores[best].item(), 3)
+    return replace(found, offset=lags[best].item(), confidence=confidence, reason="", lags=lags, scores=scores)
 
 
 def match(picture: Events, sound: Events, seconds: float, reach: float = REACH) -> Sync:

@@ -146,6 +146,37 @@ def random_events(count: int, seconds: float, seed: int, rate: float = 24.0) -> 
     return Events(time, 0.3 + 0.65 * torch.rand(count, generator=g), torch.zeros(1), rate)
 
 
+def speaking(seed: int) -> Tensor:
+    """How loud a voice is, `[SECONDS * RATE]`: syllables of unequal length that rise and fall without a moment."""
+    draw = torch.Generator().manual_seed(seed)
+    loud, now = torch.zeros(SECONDS * RATE), 0.1
+    while now < SECONDS:
+        long, gap, strength = (torch.rand(3, generator=draw) * torch.tensor([0.2, 0.15, 0.5])).tolist()
+        first, last = round(now * RATE), round((now + 0.12 + long) * RATE)
+        rise = torch.sin(torch.linspace(0, math.pi, last - first))[: max(0, len(loud) - first)]
+        loud[first : first + len(rise)] = (0.5 + strength) * rise
+        now += 0.2 + long + gap
+    return loud
+
+
+def face(loud: Tensor) -> Tensor:
+    """A grey picture with a mouth that opens with the loudness, `[T, 90, 160, 3]` uint8."""
+    frames = torch.full((SECONDS * FPS, 90, 160, 3), 150.0)
+    frames[:, 50:66, 70:100] -= 120 * loud[:: RATE // FPS][: len(frames), None, None, None]
+    return frames.to(torch.uint8)
+
+
+@pytest.mark.parametrize("offset", [-0.6, 0.0, 0.31])
+def test_a_mouth_tells_where_its_voice_belongs(offset: float) -> None:
+    loud = speaking(3)
+    t = torch.arange(len(loud)) / RATE
+    voice = sum(torch.sin(2 * math.pi * 120 * k * t) / k for k in range(1, 9))
+    found = measure_sync(clip(face(loud), moved((0.2 * voice * loud)[None], offset)))
+    assert found.confidence > 0 and abs(found.offset - offset) < 0.02
+    other = measure_sync(clip(face(speaking(4)), (0.2 * voice * loud)[None]))
+    assert other.confidence == 0
+
+
 @pytest.mark.parametrize(("shown", "sounded"), [(20, 40), (60, 60), (60, 240), (180, 180)])
 def test_chance_is_not_believed_and_half_of_the_events_are(shown: int, sounded: int) -> None:
     for seed in range(8):
