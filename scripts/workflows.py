@@ -47,8 +47,9 @@ TEXT_TO_VIDEO = Workflow(
     note=(
         "## Text to video with sound\n"
         "Write a prompt and press Run. The built-in model needs no download and runs on a CPU.\n\n"
-        "It knows balls, cubes, cylinders and cones in ten colours, skies, weathers, grounds and actions (bounces, "
-        "rolls, hops, spins, hovers, flashes and beeps), and the sounds that belong to them. Words that it does not "
+        "It knows balls, cubes, cylinders and cones, cars that drive and honk, birds that fly and chirp, and robots "
+        "that talk, in ten colours; skies, weathers, grounds and water; actions (bounces, rolls, hops, spins, hovers, "
+        "flashes and beeps); and the sounds that belong to them. Words that it does not "
         "know are listed on *Encode Prompt*. *Watermark* says on the picture that it was made by a model: remove the "
         "node if you mark your videos otherwise."
     ),
