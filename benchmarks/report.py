@@ -31,10 +31,13 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores{gpu}, Python {platform.python_version()}, torch {torch.__version__}"
 
 
-def write(name: str, rows: list[tuple[str, str, str]], notes: str = "") -> None:
-    """`rows` are (what, measured, bar). Prints the table and keeps it."""
+def write(name: str, rows: list[tuple[str, str, str]], notes: str = "", part: str = "") -> None:
+    """`rows` are (what, measured, bar). Prints the table and keeps it; a `part` of a benchmark in a file of its own."""
     day = datetime.date.today().isoformat()
-    command = " ".join(["python", f"benchmarks/{name}.py", *ARGUMENTS])
+    # Where somebody keeps files is nobody's business.
+    shown = [argument if not Path(argument).is_absolute() else "FOLDER" for argument in ARGUMENTS]
+    command = " ".join(["python", f"benchmarks/{name}.py", *shown])
+    name = f"{name}_{part}" if part else name
     lines = [
         f"# {name}, {day}", "", f"Command: `{command}`", "",
         f"Machine: {machine()}", "", "| what | measured | bar |", "|---|---|---|",

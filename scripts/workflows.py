@@ -323,7 +323,7 @@ VERIFY = Workflow(
     ),
 )  # fmt: skip
 
-REFUSED_PROMPT = "Mickey Mouse juggles with red balls on green grass"
+REFUSED_PROMPT = "Mickey Mouse watches a large red ball bounce on green grass under a clear blue sky"
 
 REFUSE = Workflow(
     nodes={

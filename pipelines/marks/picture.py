@@ -68,7 +68,7 @@ def marked_picture(clip: Clip, payload: int, key: str) -> Clip:
     def frames(start: int, stop: int) -> Iterator[Tensor]:
         pattern = full_pattern(tile_of(payload, key), height, width)
         for chunk in clip.frames(start, stop):
-            yield torch.stack([add(frame, pattern) for frame in chunk])
+            yield add(chunk, pattern)
 
     return replace(clip, source=frames)
 
@@ -93,14 +93,18 @@ def tile_side(height: int, width: int) -> float:
     return TILE + TILE_SHARE * min(height, width)
 
 
-def add(frame: Tensor, pattern: Tensor) -> Tensor:
-    """A uint8 frame `[H, W, 3]` with the pattern, stronger where the picture hides it."""
-    pattern = pattern.to(frame.device)
-    gain = _gain(frame)
-    gain = gain * (MOST / gain.square().mean().sqrt()).clamp(max=1.0)
-    full = F.interpolate(gain[None, None], pattern.shape, mode="bilinear")[0, 0]
-    added = full.mul_(pattern).round_().to(torch.int16)
-    return (frame + added[..., None]).clamp_(0, 255).to(torch.uint8)
+def add(frames: Tensor, pattern: Tensor) -> Tensor:
+    """uint8 frames `[n, H, W, 3]` with the pattern, stronger where a picture hides it."""
+    pattern, marked = pattern.to(frames.device), torch.empty_like(frames)
+    # Fresh memory costs more than the sums: all frames share it.
+    wide = torch.empty(frames.shape[1:], dtype=torch.int16, device=frames.device)
+    for frame, out in zip(frames, marked, strict=True):
+        gain = _gain(frame)
+        gain = gain * (MOST / gain.square().mean().sqrt()).clamp(max=1.0)
+        full = F.interpolate(gain[None, None], pattern.shape, mode="bilinear")[0, 0]
+        added = full.mul_(pattern).round_().to(torch.int16)
+        out.copy_(torch.add(frame, added[..., None], out=wide).clamp_(0, 255))
+    return marked
 
 
 def _gain(frame: Tensor) -> Tensor:
