@@ -133,8 +133,9 @@ def found(frames: Tensor) -> bool:
 
 
 def test_clips(folder: Path) -> list[Tensor]:
-    """Pans over the photographs, and clips of the world."""
-    return [panned(folder / name) for name in PHOTOGRAPHS] + [rendered(seed) for seed in (1, 2, 3, 4)]
+    """Pans over the photographs, and clips of the world, in memory as files are read."""
+    clips = [*(panned(folder / name) for name in PHOTOGRAPHS), *(rendered(seed) for seed in (1, 2, 3, 4))]
+    return [clip.contiguous() for clip in clips]
 
 
 def cost(clips: list[Tensor]) -> list[tuple[str, str, str]]:
