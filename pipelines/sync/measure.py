@@ -56,7 +56,7 @@ class Sync:
         if not self.confidence:
             return f"The offset cannot be measured: {self.reason}\n{found}"
         if not self.matched:
-            found += " Not they tell the offset, but a part of the picture that changes as the sound is loud."
+            found += " None of them tells the offset: a part of the picture does, which changes as the sound is loud."
         late = abs(self.offset) * 1000
         where = "in sync with" if late < 5 else f"{late:.0f} ms {'after' if self.offset > 0 else 'before'}"
         return f"The sound is {where} the picture (confidence {self.confidence:.2f}).\n{found}"
