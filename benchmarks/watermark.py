@@ -132,7 +132,7 @@ def found(frames: Tensor) -> bool:
     return read_picture(torch.stack([flattened(frame) for frame in frames[::2]]).sum(0), own, KEY)[0] == PAYLOAD
 
 
-def test_clips(folder: Path) -> list[Tensor]:
+def all_clips(folder: Path) -> list[Tensor]:
     """Pans over the photographs, and clips of the world, in memory as files are read."""
     clips = [*(panned(folder / name) for name in PHOTOGRAPHS), *(rendered(seed) for seed in (1, 2, 3, 4))]
     return [clip.contiguous() for clip in clips]
@@ -258,7 +258,7 @@ def main() -> None:
     if len(ARGUMENTS) not in (1, 2) or ARGUMENTS[1:] not in ([], ["cost"]):
         raise SystemExit(__doc__)
     torch.manual_seed(0)
-    clips = test_clips(Path(ARGUMENTS[0]))
+    clips = all_clips(Path(ARGUMENTS[0]))
     note = "Six photographs, panned over, and four clips of the world, 960 x 540, 3 s."
     if ARGUMENTS[1:]:
         write("watermark", cost(clips), note, part="cost")
