@@ -117,8 +117,9 @@ class Recipe:
         """The rest of the transformer, what measures it, a decoder that knows its mistakes, and the table."""
         joint, pairs, candidate = (f"{self.out}/{name}.safetensors" for name in ("joint/last", "pairs", "candidate"))
         self._train_joint()
-        self._run("detector", *self._timed("detector", self.machine.detector), f"options.shards={self.machine.shards}",
-                  *self._pool())  # fmt: skip
+        for name, part in (("stills", 0.6), ("detector", 0.4)):
+            self._run(name, *self._timed(name, part * self.machine.detector), f"options.shards={self.machine.shards}",
+                      f"options.stills={self.out}/stills/last.safetensors", *self._pool())  # fmt: skip
         self._run("pairs", pairs, joint, *self.machine.extra, f"options.codec={self.start}", "options.text=",
                   "options.shards={4x8x14: 1}", *self._pool())  # fmt: skip
         self._run("decoder", *self._timed("decoder", self.machine.decoder), f"options.init={self.start}",
@@ -126,8 +127,8 @@ class Recipe:
         self._run("export", candidate, f"joint={joint}", f"decoder={self.out}/decoder/last.safetensors",
                   f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
         self._run("evaluate", f"{self.out}/table.md", self.start, candidate, "--clips", str(self.machine.clips),
-                  "--turbo", "10", *self._compiled(), "--detector", f"{self.out}/detector/last.safetensors",
-                  )  # fmt: skip
+                  "--turbo", "10", "--jobs", str(self.machine.workers), *self._compiled(),
+                  "--detector", f"{self.out}/detector/last.safetensors")  # fmt: skip
 
     def _train_joint(self) -> None:
         self._run("cpu", *self._joint())

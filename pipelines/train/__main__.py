@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=20, help="evaluate: sampling steps")
     parser.add_argument("--turbo", type=int, default=0, help="evaluate: so few steps too, for the last checkpoint")
     parser.add_argument("--compile", action="store_true", help="evaluate: render faster, with a C++ compiler")
+    parser.add_argument("--jobs", type=int, default=1, help="evaluate: processes that share the work")
     parser.add_argument("--detector", type=Path, default=Path("runs/detector/last.safetensors"))
     options = parser.parse_args(argv)
     try:
@@ -88,7 +89,9 @@ def _pairs(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from .evaluate import Settings, evaluate
 
-    settings = Settings(options.clips, options.steps, options.guidance, turbo=options.turbo, compile=options.compile)
+    settings = Settings(
+        options.clips, options.steps, options.guidance, turbo=options.turbo, compile=options.compile, jobs=options.jobs
+    )
     out, *weights = (Path(argument) for argument in options.arguments)
     logging.info("%s", evaluate(out, weights, options.detector, settings))
 

@@ -54,7 +54,8 @@ class Bucket:
 class Shard:
     """Latents `video [N, C, T, H, W]`, `audio [N, C, T']` and N lists of captions.
 
-    `colour` and `shape [N, T, H, W]` are the classes seen in each latent cell, 0 where there is no object.
+    `colour` and `shape [N, T, H, W]` are the classes seen in each latent cell, 0 where there is no object; `count [N]`
+    is how many objects there are.
     """
 
     video: Tensor
@@ -62,6 +63,7 @@ class Shard:
     captions: list[list[str]]
     colour: Tensor
     shape: Tensor
+    count: Tensor
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,11 @@ class ClipPool:
                 f"{path} was rendered for another world, or with other settings. Delete it, and what is beside it."
             )
 
-    def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor]:
-        """Colour and shape classes of the cells of a shard."""
-        parts = [cell_classes(self.codec.grid, bucket, scenes) for scenes in self.scenes(bucket, index)]
-        colours, shapes = zip(*parts, strict=True)
-        return torch.cat(colours), torch.cat(shapes)
+    def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Colour and shape classes of the cells of a shard, and how many objects its clips have."""
+        groups = self.scenes(bucket, index)
+        colours, shapes = zip(*(cell_classes(self.codec.grid, bucket, scenes) for scenes in groups), strict=True)
+        return torch.cat(colours), torch.cat(shapes), torch.cat([scenes.present.sum(1) for scenes in groups])
 
     def _groups(self, bucket: Bucket, index: int) -> list[tuple[int, int]]:
         """Size and seed of each group of scenes of a shard."""

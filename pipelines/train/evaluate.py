@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import logging
 import math
-from collections.abc import Callable, Iterator
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,8 +32,6 @@ from .data import Bucket, base_times, clip_scenes
 from .detector import load_detector
 from .measure import Clips, Meter, Tally, frechet
 from .task import seed_of
-
-log = logging.getLogger(__name__)
 
 # No training clip is drawn from this seed.
 SEED = 20_261_124
@@ -59,7 +59,8 @@ Source = Callable[[Case, int], Clips]
 class Settings:
     """How a checkpoint is sampled for the test.
 
-    `turbo` samples the last checkpoint in so few steps too; `compile` renders the real clips several times as fast.
+    `turbo` samples the last checkpoint in so few steps too; `compile` renders the real clips several times as fast;
+    `jobs` processes share the batches.
     """
 
     clips: int = 500
@@ -68,10 +69,40 @@ class Settings:
     bucket: str = "7x8x14"
     turbo: int = 0
     compile: bool = False
+    jobs: int = 1
 
 
 def evaluate(out: Path, weights: list[Path], detector: Path, settings: Settings) -> str:
     """Measure everything, write `out` (Markdown) and sample sheets beside it, and return the table."""
+    share = functools.partial(_measure_share, out, weights, detector, settings)
+    if settings.jobs > 1:
+        with ProcessPoolExecutor(settings.jobs, multiprocessing.get_context("spawn")) as pool:
+            shares = list(pool.map(share, range(settings.jobs)))
+    else:
+        shares = [share(0)]
+    (tallies, reference), *others = shares
+    for more, further in others:
+        reference.join(further)
+        for name, tally in tallies.items():
+            tally.join(more[name])
+    measured = measures(tallies, torch.cat(reference.features))
+    text = table(measured, list(tallies), settings)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, "utf-8")
+    columns = {
+        name: {row: round(values[index], 3) for row, _, values in measured if not math.isnan(values[index])}
+        for index, name in enumerate(tallies)
+    }
+    out.with_suffix(".json").write_text(json.dumps(columns, indent=1), "utf-8")
+    return text
+
+
+def _measure_share(
+    out: Path, weights: list[Path], detector: Path, settings: Settings, job: int
+) -> tuple[dict[str, Tally], Tally]:
+    """Every `jobs`-th batch, from the `job`-th on: what was measured of each source, and of other real clips."""
+    if settings.jobs > 1:
+        torch.set_num_threads(max(1, torch.get_num_threads() // settings.jobs))
     models = {path.stem if path.is_file() else str(path): load_models(path) for path in weights}
     first = next(iter(models.values()))
     meter = Meter(load_detector(detector, first.config.audio.mels), first.audio, first.config.grid)
@@ -85,30 +116,15 @@ def evaluate(out: Path, weights: list[Path], detector: Path, settings: Settings)
         few = f"{name}, {settings.turbo} step{'s' * (settings.turbo > 1)}"
         sources[few] = generator(model, replace(settings, steps=settings.turbo))
     tallies, reference = {name: Tally() for name in sources}, Tally()
-    for index, case in enumerate(tqdm(cases(first.config.grid, settings), total=settings.clips // BATCH)):
-        other = make_case(first.config.grid, settings, seed_of(SEED, index, 1))
+    for index in tqdm(range(job, settings.clips // BATCH, settings.jobs), disable=job > 0):
+        case, other = (make_case(first.config.grid, settings, seed_of(SEED, index, kind)) for kind in (0, 1))
         meter.measure(other.clips, other.scenes, reference)
         for name, source in sources.items():
             clips = source(case, index)
             meter.measure(clips, case.scenes, tallies[name])
             if index == 0:
                 sheet(clips, meter, out.with_name(f"{out.stem}-{name.replace(', ', '-').replace(' ', '-')}.png"))
-    measured = measures(tallies, torch.cat(reference.features))
-    text = table(measured, list(tallies), settings)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, "utf-8")
-    columns = {
-        name: {row: round(values[index], 3) for row, _, values in measured if not math.isnan(values[index])}
-        for index, name in enumerate(tallies)
-    }
-    out.with_suffix(".json").write_text(json.dumps(columns, indent=1), "utf-8")
-    return text
-
-
-def cases(grid: Grid, settings: Settings) -> Iterator[Case]:
-    """The test set, a pure function of its size."""
-    for index in range(settings.clips // BATCH):
-        yield make_case(grid, settings, seed_of(SEED, index, 0))
+    return tallies, reference
 
 
 def make_case(grid: Grid, settings: Settings, seed: int) -> Case:

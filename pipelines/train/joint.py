@@ -56,9 +56,11 @@ PROBE_CLASSES = tuple(len(world.LABEL_NAMES[name]) + 1 for name in ("colour", "s
 class JointOptions:
     """What a joint run reads from its configuration.
 
-    `buckets` maps sizes such as `7x8x14` to their share of steps, `shards` says how many each has, or all, with so many
-    `clips`; `cuts` is the share of steps with clips in two shots, from the first `twins` shards, of buckets of at least
-    `CUT_STEPS` steps.
+    `pool_seed` is that of the clips; a run that goes on from another on the same clips wants a `seed` of its own, or it
+    would draw the same batches and noise again. `buckets` maps sizes such as `7x8x14` to their share of steps, `shards`
+    says how many each has, or all, with so many `clips`; `cuts` is the share of steps with clips in two shots, from the
+    first `twins` shards, of buckets of at least `CUT_STEPS` steps.
+    A share `crowded` of the samples is drawn from clips with two objects or more alone, which are harder to get right.
     Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
     is there, more weight would make the model see objects everywhere.
     """
@@ -66,6 +68,7 @@ class JointOptions:
     codec: str
     buckets: dict[str, float]
     pool: str = "runs/pool"
+    pool_seed: int = 0
     batch: int = 32
     shards: int | dict[str, int] = 64
     clips: int = 64
@@ -74,6 +77,7 @@ class JointOptions:
     compile_renderer: bool = False
     init: str = ""
     text: str = ""
+    crowded: float = 0.0
     drop_caption: float = 0.1
     free_levels: float = 0.2
     given: float = 0.25
@@ -155,7 +159,7 @@ class JointTask:
         self.options = JointOptions.parse(run.options)
         self.codec = load_codec(self.config, Path(self.options.codec))
         o = self.options
-        self.pool = ClipPool(Path(o.pool), self.codec, seed=run.seed, clips=o.clips, fast=o.compile_renderer)
+        self.pool = ClipPool(Path(o.pool), self.codec, seed=o.pool_seed, clips=o.clips, fast=o.compile_renderer)
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
         self.buckets = [Bucket.parse(name) for name in self.options.buckets]
 
@@ -202,6 +206,8 @@ class JointTask:
     def _sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
         shard = self.pool.shard(bucket, draw.randrange(ready))
         index = draw.randrange(len(shard.captions))
+        if draw.random() < self.options.crowded and int(shard.count.max()) > 1:
+            index = draw.choice((shard.count > 1).nonzero().flatten().tolist())
         text = "" if draw.random() < self.options.drop_caption else draw.choice(shard.captions[index])
         return {
             "video": shard.video[index].float(),

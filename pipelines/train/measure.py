@@ -47,6 +47,12 @@ class Tally:
         kept = value if applies is None else value[applies]
         self.values[name] += kept.float().flatten().tolist()
 
+    def join(self, other: Tally) -> None:
+        """Add what another tally holds."""
+        for name, values in other.values.items():
+            self.values[name] += values
+        self.features += other.features
+
     def percent(self, name: str) -> float:
         values = self.values[name]
         return 100 * sum(values) / len(values) if values else math.nan
@@ -110,15 +116,15 @@ class Meter:
         fps = float(self.grid.fps) / self.grid.base_stride
         hop = self.grid.hop / self.grid.sample_rate
         light = F.avg_pool2d(clips.frames.flatten(0, 1).mean(1), 8).unflatten(0, clips.frames.shape[:2])
-        bright = light.amax((2, 3))
+        # A lamp is a part of the picture that suddenly brightens; another part may be as bright all the time.
+        rises = light.diff(dim=1, prepend=light[:, :1]).amax((2, 3))
         pitch, honks = world.pitch_of(scenes)[:, 0], honking(scenes)
         for row, action in enumerate(scenes.action[:, 0].tolist()):
             onsets = onset_times(mel[row], hop)
             flashes = action == BEACON or bool(honks[row])
             if action in (BOUNCE, HOP) or flashes:
-                series = bright[row].diff(prepend=bright[row, :1]) if flashes else track.y[row]
                 # A light that went on was dark in the frame before: on average it is half a frame old.
-                seen = peak_times(series, fps, 0.1) - 0.5 / fps if flashes else peak_times(series, fps, 0.025)
+                seen = peak_times(rises[row], fps, 0.2) - 0.5 / fps if flashes else peak_times(track.y[row], fps, 0.025)
                 gap = (seen[:, None] - onsets[None]).abs().amin(1) if len(seen) and len(onsets) else seen[:0]
                 gap = gap.median() if len(gap) else torch.tensor(MISSED_SECONDS)
                 tally.add("apart", gap.clamp_max(MISSED_SECONDS))

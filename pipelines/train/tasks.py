@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from .config import RunConfig
 from .decoder import DecoderTask
-from .detector import DetectorTask
 from .joint import JointTask
+from .stills import StillsTask
 from .task import Task
+from .tracks import TracksTask
 from .vocoder import VocoderTask
 from .words import WordsTask
 
@@ -17,7 +18,8 @@ TASKS: dict[str, Callable[[RunConfig], Task]] = {
     "joint": JointTask,
     "decoder": DecoderTask,
     "vocoder": VocoderTask,
-    "detector": DetectorTask,
+    "stills": StillsTask,
+    "tracks": TracksTask,
 }
 
 

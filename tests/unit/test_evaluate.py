@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,11 @@ from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.train import evaluate as evaluation
 from kinetophone.pipelines.train.__main__ import main
+from kinetophone.pipelines.train.checkpoint import load_averaged
 from kinetophone.pipelines.train.config import RunConfig
 from kinetophone.pipelines.train.data import Bucket, clip_scenes
-from kinetophone.pipelines.train.detector import ACTS, Detector, DetectorTask, Reading, Track, region_flow
+from kinetophone.pipelines.train.detector import ACTS, Detector, Reading, Track, load_detector, region_flow, trace
+from kinetophone.pipelines.train.loop import train
 from kinetophone.pipelines.train.measure import (
     Clips,
     Meter,
@@ -26,8 +29,10 @@ from kinetophone.pipelines.train.measure import (
     ring_pitch,
     voice_lag,
 )
+from kinetophone.pipelines.train.tasks import make_task
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
 from kinetophone.pipelines.weights.checkpoint import read_checkpoint
+from kinetophone.pipelines.world.scene import BEACON
 
 GRID = DEBUG.grid
 
@@ -184,25 +189,98 @@ def test_evaluation_writes_a_table_and_sheets(tmp_path: Path, monkeypatch: pytes
     assert main(["label", str(tmp_path / "other.safetensors"), str(tmp_path / "card.json")]) == 2
 
 
+def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
+    weights = write_checkpoint(tmp_path / "candidate.safetensors", DEBUG)
+    torch.manual_seed(1)
+    blank = {f"ema.{name}": value for name, value in Detector(DEBUG.audio.mels).state_dict().items()}
+    save_file(blank, tmp_path / "blank.safetensors")
+    settings = evaluation.Settings(clips=20, steps=1, bucket="2x2x2")
+    for jobs in (1, 2):
+        some = replace(settings, jobs=jobs)
+        evaluation.evaluate(tmp_path / f"{jobs}.md", [weights], tmp_path / "blank.safetensors", some)
+    one, two = (json.loads((tmp_path / f"{jobs}.json").read_text()) for jobs in (1, 2))
+    assert one.keys() == two.keys() and len(one["candidate"]) > 8
+    for name, column in one.items():
+        assert two[name] == pytest.approx(column, abs=0.002, rel=0.01), name
+
+
 def test_a_detector_goes_on_from_one_of_a_smaller_world(tmp_path: Path) -> None:
     torch.manual_seed(1)
     old = {f"ema.{name}": value for name, value in Detector(DEBUG.audio.mels).state_dict().items()}
+    old["ema.stills.cells.shape.weight"] = old["ema.stills.cells.shape.weight"][:3].clone()
     old["ema.sound_out.weight"] = old["ema.sound_out.weight"][:3].clone()
     save_file(old, tmp_path / "old.safetensors")
     codec = write_checkpoint(tmp_path / "codec.safetensors", DEBUG)
     options = {"codec": str(codec), "init": str(tmp_path / "old.safetensors")}
-    grown = DetectorTask(RunConfig("detector", str(tmp_path), 1, model="debug", options=options)).model()
-    assert torch.equal(grown.stem[0].weight, old["ema.stem.0.weight"])
+    stills = make_task(RunConfig("stills", str(tmp_path), 1, model="debug", options=options)).model()
+    assert torch.equal(stills.stem[0].weight, old["ema.stills.stem.0.weight"])
+    assert len(stills.cells["shape"].weight) == len(world.LABEL_NAMES["shape"]) + 1
+    save_file({f"ema.{name}": value for name, value in stills.state_dict().items()}, tmp_path / "stills.safetensors")
+    options["stills"] = str(tmp_path / "stills.safetensors")
+    grown = make_task(RunConfig("tracks", str(tmp_path), 1, model="debug", options=options)).model()
+    assert torch.equal(grown.track[0].weight, old["ema.track.0.weight"])
     assert len(grown.sound_out.weight) == len(world.LABEL_NAMES["sound"])
+
+
+def test_the_detector_learns_to_see_and_then_to_follow(tmp_path: Path) -> None:
+    """Both parts on one shard of the world: the second leaves the first as it is, and what they make can be loaded."""
+    codec = write_checkpoint(tmp_path / "codec.safetensors", DEBUG)
+    options = {"codec": str(codec), "pool": str(tmp_path / "pool"), "bucket": "2x2x4", "clips": 8, "shards": 1}
+    made = {}
+    for name, more in (("stills", {"batch": 8}), ("tracks", {"stills": str(tmp_path / "stills" / "last.safetensors")})):
+        run = RunConfig(name, str(tmp_path / name), 40, model="debug", precision="fp32", adam_rate=2e-3, muon_rate=0.0,
+                        warmup=2, options={**options, **more})  # fmt: skip
+        train(make_task(run), run)
+        made[name] = load_averaged(tmp_path / name / "last.safetensors")
+        losses = [float(line.split(",")[1]) for line in (tmp_path / name / "loss.csv").read_text().splitlines()[1:]]
+        assert losses[-1] < 0.8 * losses[0], name
+    assert all(torch.equal(made["tracks"][f"stills.{key}"], value) for key, value in made["stills"].items())
+    load_detector(tmp_path / "tracks" / "last.safetensors", DEBUG.audio.mels)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_detector_computes_in_the_type_that_it_is_trained_in(dtype: torch.dtype) -> None:
     detector = Detector(DEBUG.audio.mels).to(dtype)
     frames, mel = torch.zeros(2, 9, 3, 16, 28, dtype=dtype), torch.zeros(2, DEBUG.audio.mels, 40, dtype=dtype)
-    reading, track, sound = detector(frames, mel, torch.tensor([0, 1]))
+    reading = detector.see(frames)
+    track = detector.follow(reading, frames, torch.tensor([0, 1]))
     assert track.acts["direction"].shape == (2, 3) and track.acts["direction"].dtype == dtype
-    assert sound.shape == (2, len(world.LABEL_NAMES["sound"])) and reading.features.dtype == dtype
+    assert detector.hear(mel).shape == (2, len(world.LABEL_NAMES["sound"])) and reading.features.dtype == dtype
+
+
+def test_what_turns_in_its_place_is_told_from_what_stands() -> None:
+    """A striped disc whose stripes move by half a pixel a frame, on a plain ground, under a camera that stands."""
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(112.0), indexing="ij")
+    disc = ((x - 56) ** 2 + (y - 32) ** 2 < 14**2).float()
+    there = torch.nn.functional.avg_pool2d(disc[None], 4)[0]
+    scores = torch.zeros(1, 13, len(world.LABEL_NAMES["colour"]) + 1, 16, 28)
+    scores[:, :, 3] = 20 * there - 10
+    reading = Reading({"colour": scores}, {}, torch.zeros(1, 13, 96, 16, 28))
+
+    def moves(speed: float) -> torch.Tensor:
+        t = torch.arange(13.0)[:, None, None]
+        frames = (disc * torch.sin((x - speed * t) / 2))[None, :, None].expand(1, -1, 3, -1, -1) * 0.5
+        found = trace(reading, frames, torch.tensor([2]))
+        assert float(found.x.std()) < 1e-3 and abs(float(found.x.mean()) - 0.5) < 0.02
+        return found.series[0, -3:, 1:].mean(1)
+
+    still, turning = moves(0.0), moves(0.5)
+    assert abs(float(turning[0]) - 0.5) < 0.1 and abs(float(turning[1])) < 0.1
+    assert float(still.abs().max()) < 1e-3 and float(turning[2]) > 0.05
+
+
+def test_a_lamp_is_seen_beside_something_brighter(networks) -> None:
+    """Beacons flash with their beeps under a sun that is brighter all the time."""
+    scenes = clip_scenes(GRID, Bucket.parse("7x8x14"), 12, 5)
+    dry = replace(scenes, weather=torch.zeros_like(scenes.weather), shape=scenes.shape.clamp_max(3))
+    motion = world.simulate(replace(dry, action=torch.full_like(scenes.action, BEACON)))
+    frames = torch.full((12, 25, 3, 64, 112), -0.5)
+    frames[..., 24:40, 48:64] += motion.poses(torch.arange(25) / 12).glow[:, :, :1, None, None]
+    frames[..., :8, :8] = 1
+    wave = world.synthesise(motion.scenes, motion, GRID.samples(49), GRID.sample_rate)
+    tally = Tally()
+    Meter(Oracle(motion.scenes, True), networks["audio"], GRID).measure(Clips(frames, wave), motion.scenes, tally)
+    assert len(tally.values["apart"]) == 12 and tally.quantile("apart", 0.9) < 0.15
 
 
 def test_a_missing_detector_is_a_clear_error(tmp_path: Path) -> None:

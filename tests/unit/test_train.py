@@ -175,6 +175,17 @@ def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) 
     assert run(folder, "cuts", **options)["ema.dit.video_out.weight"].isfinite().all()
 
 
+def test_samples_can_be_of_clips_with_several_objects(folder: Path) -> None:
+    many = {}
+    for name, share in (("any", 0.0), ("crowded", 1.0)):
+        options = {"options.clips": 16, "options.pool": folder / "crowd", "options.batch": 24, "options.crowded": share}
+        task = make_task(read_config("cpu", arguments(folder, "crowd", **options)))
+        shard = task.pool.shard(task.buckets[0], 0)
+        shown = [int((shard.video - clip).abs().flatten(1).sum(1).argmin()) for clip in task.batch(0, 0, 1)["video"]]
+        many[name] = [int(shard.count[index]) > 1 for index in shown]
+    assert all(many["crowded"]) and not all(many["any"])
+
+
 def test_a_shard_of_another_world_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"options.clips": 8, "options.pool": folder / "stale"}
     task = make_task(read_config("cpu", arguments(folder, "stale", **options)))

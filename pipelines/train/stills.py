@@ -1,0 +1,116 @@
+"""Training of the part of the detector that looks at single frames."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import world
+from ..clock import Grid
+from ..model.config import CONFIGS
+from .checkpoint import load_averaged
+from .config import RunConfig
+from .data import Bucket, ClipPool, cell_classes
+from .detector import CELL, SCENE, Stills
+from .joint import load_codec
+from .task import Batch, Forward, seed_of
+
+# Noise of training frames, at most: a generator's pictures are not as clean as rendered ones.
+NOISE = 0.05
+
+
+class DetectorClips:
+    """Clips of the pool as the frozen codec gives them back, and their labels."""
+
+    def __init__(self, run: RunConfig) -> None:
+        config, options = CONFIGS[run.model], run.options
+        self.shards = int(options.get("shards", 32))
+        self.bucket = Bucket.parse(options.get("bucket", "7x8x14"))
+        self.codec = load_codec(config, Path(options["codec"]))
+        folder, clips = Path(options.get("pool", "runs/pool")), int(options.get("clips", 64))
+        self.pool = ClipPool(folder, self.codec, seed=int(options.get("pool_seed", 0)), clips=clips)
+
+    def frames(self, index: int, picked: Tensor, generator: torch.Generator) -> Tensor:
+        """Base frames `[n, f, 3, h, w]` of some clips of a shard, a little noisy."""
+        base = self.codec.video.decode_base(self.pool.shard(self.bucket, index).video[picked].float()).transpose(1, 2)
+        level = NOISE * torch.rand(len(picked), 1, 1, 1, 1, generator=generator)
+        return base + level * torch.randn(base.shape, generator=generator)
+
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one task a process
+    def labels(self, index: int) -> dict[str, Tensor]:
+        """Labels of the clips of a shard, and the classes of the cells of the detector's map."""
+        grid, finer = self.codec.grid, self.codec.grid.base_cell // CELL
+        fine = replace(self.bucket, rows=self.bucket.rows * finer, columns=self.bucket.columns * finer)
+        groups = []
+        for scenes in self.pool.scenes(self.bucket, index):
+            colour, shape = cell_classes(grid, fine, scenes)
+            groups.append({**world.labels(scenes), "cell-colour": colour, "cell-shape": shape})
+        return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
+
+
+class StillsTask:
+    """Cross-entropy of the cells and of the scene, on the frame in the middle of each latent step."""
+
+    name = "stills"
+
+    def __init__(self, run: RunConfig) -> None:
+        self.run, self.count = run, int(run.options.get("batch", 16))
+        self.clips = DetectorClips(run)
+
+    def model(self) -> Stills:
+        torch.manual_seed(self.run.seed)
+        stills = Stills()
+        if init := self.run.options.get("init"):
+            stills.load_state_dict(known_weights(Path(init), stills, "stills."))
+        return stills
+
+    def batch(self, step: int, rank: int, ranks: int) -> Batch:
+        g = torch.Generator().manual_seed(seed_of(self.run.seed, step, rank, ranks))
+        index = int(torch.randint(0, self.clips.shards, (), generator=g))
+        labels = self.clips.labels(index)
+        picked = torch.randperm(len(labels["sky"]), generator=g)[: self.count]
+        frames = self.clips.frames(index, picked, g)
+        middle = middle_frames(self.clips.codec.grid, frames.shape[1])
+        wanted = {name: labels[name][picked] for name in (*SCENE, "cell-colour", "cell-shape")}
+        return {"frames": frames[:, middle], **wanted}
+
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        reading = forward(batch["frames"].to(getattr(forward, "dtype", torch.float32)))
+        losses = {name: F.cross_entropy(score.float(), batch[name]) for name, score in reading.scene.items()}
+        right = {name: _share_right(score, batch[name]) for name, score in reading.scene.items()}
+        for name, score in reading.cells.items():
+            score, wanted = score.float().transpose(1, 2), batch[f"cell-{name}"].long()
+            there = wanted > 0
+            each = F.cross_entropy(score, wanted, reduction="none")
+            # Most cells show no object: what the others show must not drown in them.
+            losses[f"cell-{name}"] = 3 * each.mean() + (each * there).sum() / there.sum().clamp_min(1)
+            right[f"cell-{name}"] = float(((score.argmax(1) == wanted) & there).sum() / there.sum().clamp_min(1))
+        return torch.stack(list(losses.values())).sum(), right
+
+    def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
+        """Nothing to see: the accuracies are in the log."""
+
+
+def known_weights(path: Path, module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    """State of `module` with what an older detector has of the same name, with `prefix` or without, and shape.
+
+    A detector of a world with fewer things has smaller heads: these start afresh.
+    """
+    fresh = module.state_dict()
+    older = {key.removeprefix(prefix): value for key, value in load_averaged(path).items()}
+    return fresh | {key: value for key, value in older.items() if key in fresh and value.shape == fresh[key].shape}
+
+
+def middle_frames(grid: Grid, frames: int) -> list[int]:
+    """The base frame nearest to the middle of each latent step, for `frames` base frames."""
+    stride = grid.temporal // grid.base_stride
+    return [0, *range((stride + 1) // 2, frames, stride)]
+
+
+def _share_right(score: Tensor, wanted: Tensor) -> float:
+    return float((score.argmax(-1) == wanted).float().mean())
