@@ -44,7 +44,7 @@ class Reading:
 
     def presence(self, colour: Tensor) -> Tensor:
         """Probability `[B, f, H, W]` that a cell shows an object of class `colour [B]`."""
-        return self.cells["colour"].softmax(2)[torch.arange(len(colour)), :, colour + 1]
+        return self.cells["colour"].softmax(2)[torch.arange(len(colour), device=colour.device), :, colour + 1]
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ class TracksTask:
     def __init__(self, run: RunConfig) -> None:
         self.run, self.mels = run, CONFIGS[run.model].audio.mels
         self.clips = DetectorClips(run)
-        self.stills = self.model().stills.to(best_cpu_dtype()).eval()
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = torch.bfloat16 if self.device.type == "cuda" else best_cpu_dtype()
+        self.stills = self.model().stills.to(self.device, self.dtype).eval()
 
     def model(self) -> Detector:
         torch.manual_seed(self.run.seed)
@@ -63,10 +65,10 @@ class TracksTask:
     def _seen(self, index: int) -> dict[str, Tensor]:
         """Traces of the objects of a shard's clips `[N, objects, ..]`, the flow of their regions, and their sound."""
         g = torch.Generator().manual_seed(seed_of(self.run.seed, index))
-        colours, parts = self.clips.labels(index)["colour"].clamp_min(0), []
+        colours, parts = self.clips.labels(index)["colour"].clamp_min(0).to(self.device), []
         for picked in torch.arange(len(colours)).split(TRACED):
-            frames = self.clips.frames(index, picked, g)
-            reading = self.stills(frames.to(next(self.stills.parameters()).dtype))
+            frames = self.clips.frames(index, picked, g).to(self.device)
+            reading = self.stills(frames.to(self.dtype))
             traces = [trace(reading, frames, colour) for colour in colours[picked].T]
             parts.append(
                 {
@@ -75,7 +77,7 @@ class TracksTask:
                     "flow": region_flow(frames),
                 }
             )
-        seen = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        seen = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
         shard = self.clips.pool.shard(self.clips.bucket, index)
         return {**seen, "mel": self.clips.codec.audio.decode_mel(shard.audio.float())}
 
