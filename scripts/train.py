@@ -47,7 +47,7 @@ class Machine:
 FEW = ("options.clips=4", "options.compile_renderer=false")
 CORES = os.cpu_count() or 2
 MACHINES = {
-    "cpu": Machine(75, 0, 15, 15, 40, 500, 90, max(1, CORES // 2)),
+    "cpu": Machine(75, 0, 20, 15, 40, 500, 90, max(1, CORES // 2)),
     "gpu": Machine(18.5, 8.5, 2, 2, 256, 2000, 240, max(1, CORES - 2)),
     "debug": Machine(0.02, 0, 0.02, 0.02, 2, 10, 1, 1, ("model=debug", "precision=fp32", *FEW)),
 }
@@ -140,7 +140,8 @@ class Recipe:
             *m.extra, "steps=1000000", f"minutes={m.joint}", f"leg={m.leg}", "decay=0.5", "warmup=40",
             f"compile={str(self.name != 'debug').lower()}", f"out={self.out}/joint", "sheet_every=1000000",
             f"options.batch={m.batch}", f"options.init={self.start}", f"options.codec={self.start}", "options.text=",
-            "options.noise_mean=1.2", "options.noise_spread=1.2", f"options.buckets={{{names}}}",
+            "options.noise_mean=0.9", "options.noise_spread=1.3", "options.object_weight=3.0", "options.crowded=0.3",
+            f"options.buckets={{{names}}}",
             f"options.shards={{{shards}}}",
             # Where all is rendered before, nothing has to be waited for.
             f"options.first_shards={8 if m.leg else m.shards}", "options.cuts=0.06", *self._pool(),
