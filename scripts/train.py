@@ -1,6 +1,6 @@
 """The built-in model, trained again from the weights that ship, one command for each kind of machine.
 
-python scripts/train.py cpu         two cores, about two hours, in one go
+python scripts/train.py cpu         two cores, about three hours, in one go
 python scripts/train.py gpu --leg 1 one GPU, three legs of under ten minutes each: 1, 2, 3
 python scripts/train.py debug       the same commands on the debug configuration, some minutes: does everything run?
 

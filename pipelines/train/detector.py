@@ -123,7 +123,10 @@ class Detector(nn.Module):
         self.sound_out = nn.Linear(2 * WIDTH, _classes("sound"))
 
     def forward(self, series: Tensor, went: Tensor, flow: Tensor, mel: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Scores of the camera and of each act, and of sound: `series`, `went` of a trace, `flow` of the regions."""
+        """Scores `[B, classes]` of the camera and of each act, by name, and of sound.
+
+        `series [B, SERIES, f]` and `went [B, 4]` as in `Trace`, `flow` as from `region_flow`, `mel` as for `hear`.
+        """
         camera = self.camera(flow)
         return {"camera": camera, **self._judge(series, went, camera)}, self.hear(mel)
 
@@ -157,7 +160,10 @@ def _perceptron(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def trace(reading: Reading, frames: Tensor, colour: Tensor) -> Trace:
-    """Where the object of class `colour [B]` is in each frame, what it looks like there, and how it moves."""
+    """Where the object of class `colour [B]` is in each frame, what it looks like there, and how it moves.
+
+    `frames [B, f, 3, h, w]` in -1..1 are those of the reading.
+    """
     presence = reading.presence(colour).float()
     rows, columns = presence.shape[2:]
     area = presence.sum((2, 3))
@@ -174,7 +180,10 @@ def trace(reading: Reading, frames: Tensor, colour: Tensor) -> Trace:
 
 
 def _motion(grey: Tensor, share: Tensor) -> Tensor:
-    """Flow to the right and down, and change of light, of the cells that `share [B, f, H, W]` weights: `[B, f, 3]`."""
+    """Flow in pixels a frame to the right and down, and change of light, of an object: `[B, f, 3]`, 0 in the first.
+
+    `grey [B, f, h, w]`, and `share [B, f, H, W]` of each cell in the object, which sums to 1 in a frame.
+    """
     cells = F.avg_pool2d(F.pad(_slopes(grey), (1, 1, 1, 1)).flatten(0, 1), CELL).unflatten(0, (6, -1))
     sums = (cells * (share[:, 1:] + share[:, :-1]) / 2).sum((3, 4))
     moves = torch.stack((*_flow(sums), 5 * sums[5].sqrt()), 2)
@@ -205,7 +214,10 @@ def _slopes(grey: Tensor) -> Tensor:
 
 
 def _flow(sums: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels a frame to the right and down, by least squares on the slopes of light (Lucas and Kanade, IJCAI 1981)."""
+    """Pixels a frame to the right and down, by least squares on the slopes of light (Lucas and Kanade, IJCAI 1981).
+
+    `sums [6, ..]` are the products of `_slopes`, summed over a region.
+    """
     xx, xy, yy, xt, yt, _ = sums
     xx, yy = xx + PLAIN, yy + PLAIN
     area = xx * yy - xy * xy
