@@ -55,7 +55,7 @@ class Shard:
     """Latents `video [N, C, T, H, W]`, `audio [N, C, T']` and N lists of captions.
 
     `colour` and `shape [N, T, H, W]` are the classes seen in each latent cell, 0 where there is no object; `count [N]`
-    is how many objects there are.
+    is how many objects there are, `moving [N]` whether the first goes to a side.
     """
 
     video: Tensor
@@ -64,6 +64,7 @@ class Shard:
     colour: Tensor
     shape: Tensor
     count: Tensor
+    moving: Tensor
 
 
 @dataclass(frozen=True)
@@ -123,11 +124,13 @@ class ClipPool:
                 f"{path} was rendered for another world, or with other settings. Delete it, and what is beside it."
             )
 
-    def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Colour and shape classes of the cells of a shard, and how many objects its clips have."""
+    def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Classes of the cells of a shard, how many objects its clips have, and whether the first goes to a side."""
         groups = self.scenes(bucket, index)
         colours, shapes = zip(*(cell_classes(self.codec.grid, bucket, scenes) for scenes in groups), strict=True)
-        return torch.cat(colours), torch.cat(shapes), torch.cat([scenes.present.sum(1) for scenes in groups])
+        count = torch.cat([scenes.present.sum(1) for scenes in groups])
+        moving = torch.cat([scenes.direction[:, 0] > 0 for scenes in groups])
+        return torch.cat(colours), torch.cat(shapes), count, moving
 
     def _groups(self, bucket: Bucket, index: int) -> list[tuple[int, int]]:
         """Size and seed of each group of scenes of a shard."""

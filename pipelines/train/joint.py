@@ -60,7 +60,8 @@ class JointOptions:
     would draw the same batches and noise again. `buckets` maps sizes such as `7x8x14` to their share of steps, `shards`
     says how many each has, or all, with so many `clips`; `cuts` is the share of steps with clips in two shots, from the
     first `twins` shards, of buckets of at least `CUT_STEPS` steps.
-    A share `crowded` of the samples is drawn from clips with two objects or more alone, which are harder to get right.
+    A share `crowded` of the samples is drawn from clips with two objects or more alone, and of the others a share
+    `moving` from clips whose first object goes to a side: both are harder to get right than the rest.
     Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
     is there, more weight would make the model see objects everywhere.
     """
@@ -78,6 +79,7 @@ class JointOptions:
     init: str = ""
     text: str = ""
     crowded: float = 0.0
+    moving: float = 0.0
     drop_caption: float = 0.1
     free_levels: float = 0.2
     given: float = 0.25
@@ -205,9 +207,12 @@ class JointTask:
 
     def _sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
         shard = self.pool.shard(bucket, draw.randrange(ready))
-        index = draw.randrange(len(shard.captions))
-        if draw.random() < self.options.crowded and int(shard.count.max()) > 1:
-            index = draw.choice((shard.count > 1).nonzero().flatten().tolist())
+        among = torch.ones_like(shard.moving)
+        if draw.random() < self.options.crowded:
+            among = shard.count > 1
+        elif draw.random() < self.options.moving:
+            among = shard.moving
+        index = draw.choice(among.nonzero().flatten().tolist() or range(len(among)))
         text = "" if draw.random() < self.options.drop_caption else draw.choice(shard.captions[index])
         return {
             "video": shard.video[index].float(),

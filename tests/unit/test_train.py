@@ -175,15 +175,19 @@ def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) 
     assert run(folder, "cuts", **options)["ema.dit.video_out.weight"].isfinite().all()
 
 
-def test_samples_can_be_of_clips_with_several_objects(folder: Path) -> None:
-    many = {}
-    for name, share in (("any", 0.0), ("crowded", 1.0)):
-        options = {"options.clips": 16, "options.pool": folder / "crowd", "options.batch": 24, "options.crowded": share}
-        task = make_task(read_config("cpu", arguments(folder, "crowd", **options)))
+@pytest.mark.parametrize("name", ["crowded", "moving"])
+def test_samples_can_be_of_clips_that_are_hard(folder: Path, name: str) -> None:
+    hard = {}
+    for share in (0.0, 1.0):
+        options = {"options.clips": 16, "options.pool": folder / "hard", "options.batch": 24, f"options.{name}": share}
+        task = make_task(read_config("cpu", arguments(folder, "hard", **options)))
         shard = task.pool.shard(task.buckets[0], 0)
+        scenes = task.pool.scenes(task.buckets[0], 0)
+        told = [world.labels(some) for some in scenes]
+        several, goes = torch.cat([t["count"] for t in told]) > 1, torch.cat([t["direction"] for t in told])[:, 0] > 0
         shown = [int((shard.video - clip).abs().flatten(1).sum(1).argmin()) for clip in task.batch(0, 0, 1)["video"]]
-        many[name] = [int(shard.count[index]) > 1 for index in shown]
-    assert all(many["crowded"]) and not all(many["any"])
+        hard[share] = (several if name == "crowded" else goes)[shown].tolist()
+    assert all(hard[1.0]) and not all(hard[0.0])
 
 
 def test_a_shard_of_another_world_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

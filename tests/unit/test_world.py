@@ -280,4 +280,7 @@ def test_captions_name_characters_and_water_and_give_characters_no_material(many
         assert set(split(caption)) & {"water", "lake", "pond"}, caption
     driving = _chosen(many, (many.action[:, 0] == DRIVE) & (many.direction[:, 0] == 1))
     assert all("left" in caption for caption in world.captions(driving, seed=3, form="short"))
+    colliding = _chosen(many, (many.action[:, 0] == COLLIDE) & (many.direction[:, 0] == 2) & (many.camera != 2))
+    assert len(colliding) > 2
+    assert all("right" in caption for caption in world.captions(colliding, seed=4, form="dense"))
     assert len(world.vocabulary()) < 1021
