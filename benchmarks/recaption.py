@@ -1,6 +1,6 @@
 """What the built-in recaptioning does for the built-in model: short prompts as they are, and written out.
 
-    python benchmarks/recaption.py DETECTOR [CLIPS] [WEIGHTS]
+    python benchmarks/recaption.py [CLIPS] [WEIGHTS]
 
 A detector that was trained on renders alone looks for what the short prompts say.
 """
@@ -15,7 +15,7 @@ from report import write
 
 from kinetophone.pipelines import world
 from kinetophone.pipelines.screenplay.recaption import Brief, write_built_in
-from kinetophone.pipelines.train.detector import load_detector
+from kinetophone.pipelines.train.detector import LANDED, load_detector
 from kinetophone.pipelines.train.evaluate import SEED, Case, Settings, generator, make_case
 from kinetophone.pipelines.train.measure import Meter, Tally
 from kinetophone.pipelines.train.task import seed_of
@@ -24,10 +24,10 @@ from kinetophone.pipelines.weights.load import load_models
 MEASURES = ("colour", "shape", "action", "direction", "weather")
 
 
-def main(detector: str, clips: str = "100", weights: str = "") -> None:
+def main(clips: str = "100", weights: str = "") -> None:
     settings = Settings(clips=int(clips))
     models = load_models(Path(weights)) if weights else load_models("mini")
-    meter = Meter(load_detector(Path(detector), models.config.audio.mels), models.audio, models.config.grid)
+    meter = Meter(load_detector(LANDED, models.config.audio.mels), models.audio, models.config.grid)
     tallies = {"as it is": Tally(), "written out": Tally()}
     source = generator(models, settings)
     changed = total = 0

@@ -1,6 +1,6 @@
 """Two ways to follow a storyboard: timed text in one run, or composed predictions of each shot. Which keeps the object?
 
-    python benchmarks/storyboard.py DETECTOR [WEIGHTS] [SHEET.png]
+    python benchmarks/storyboard.py [WEIGHTS] [SHEET.png]
 
 Three shots of one object under three skies, cut; per shot a detector that was trained on renders reads sky, colour and
 shape. The object persists when colour and shape are right in every shot; its path jumps when its middle moves across a
@@ -29,7 +29,7 @@ from kinetophone.pipelines.sampling.noise import draw_noise
 from kinetophone.pipelines.sampling.schedule import flow_schedule
 from kinetophone.pipelines.screenplay.storyboard import parse
 from kinetophone.pipelines.text.shots import shots_in_time
-from kinetophone.pipelines.train.detector import Detector, load_detector
+from kinetophone.pipelines.train.detector import LANDED, Detector, load_detector
 from kinetophone.pipelines.types import AVLatent, Screenplay
 from kinetophone.pipelines.weights.load import Models, load_models
 
@@ -103,9 +103,9 @@ def read(detector: Detector, frames: Tensor, thing: tuple[str, str, str]) -> dic
     return {"skies": skies / 3, "kept": kept / 3, "jump": float(across / steps.median().clamp(min=1e-3))}
 
 
-def main(detector_path: str, weights: str = "", sheet: str = "") -> None:
+def main(weights: str = "", sheet: str = "") -> None:
     models = load_models(Path(weights)) if weights else load_models("mini")
-    detector = load_detector(Path(detector_path), models.config.audio.mels)
+    detector = load_detector(LANDED, models.config.audio.mels)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in METHODS}
     strips = []
     for thing, seed in itertools.product(OBJECTS, range(SEEDS)):

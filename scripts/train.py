@@ -20,9 +20,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MINI = "pipelines/weights/mini/mini.safetensors"
-# Sizes of clips and their share of the steps; the detector learns on the commonest.
+# Sizes of clips and their share of the steps.
 BUCKETS = {"4x8x14": 0.15, "7x8x14": 0.55, "13x8x14": 0.2, "7x10x10": 0.05, "7x14x8": 0.05}
 COMMONEST = "7x8x14"
+
+# What clips show that the weights that ship get wrong most often: it is hard to see, or hard to bind.
+FAVOUR = (
+    "{action: {hover: 2.5, spin: 2.5, beacon: 1.7, hop: 1.5}, camera: {pan left: 1.4, pan right: 1.4}, "
+    "count: {two: 2, three: 2}}"
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,6 @@ class Machine:
 
     joint: float
     leg: float
-    detector: float
     decoder: float
     batch: int
     clips: int
@@ -47,9 +52,9 @@ class Machine:
 FEW = ("options.clips=4", "options.compile_renderer=false")
 CORES = os.cpu_count() or 2
 MACHINES = {
-    "cpu": Machine(75, 0, 20, 15, 40, 500, 90, max(1, CORES // 2)),
-    "gpu": Machine(18.5, 8.5, 2, 2, 256, 2000, 240, max(1, CORES - 2)),
-    "debug": Machine(0.02, 0, 0.02, 0.02, 2, 10, 1, 1, ("model=debug", "precision=fp32", *FEW)),
+    "cpu": Machine(75, 0, 15, 40, 500, 90, max(1, CORES // 2)),
+    "gpu": Machine(18.5, 8.5, 2, 256, 2000, 240, max(1, CORES - 2)),
+    "debug": Machine(0.02, 0, 0.02, 2, 10, 1, 1, ("model=debug", "precision=fp32", *FEW)),
 }
 
 
@@ -58,9 +63,10 @@ def main() -> int:
     parser.add_argument("machine", choices=sorted(MACHINES))
     parser.add_argument("--leg", type=int, default=0, choices=(0, 1, 2, 3), help="0 = all of them")
     parser.add_argument("--start", default=MINI, help="weights to start from")
+    parser.add_argument("--seed", type=int, default=2, help="of clips and noise; 0 and 1 made the weights that ship")
     options = parser.parse_args()
     start = random_weights() if options.machine == "debug" else options.start
-    recipe = Recipe(options.machine, MACHINES[options.machine], start)
+    recipe = Recipe(options.machine, MACHINES[options.machine], start, options.seed)
     legs: list[Callable[[], None]] = [recipe.first, recipe.second, recipe.third]
     try:
         for leg in legs if options.leg == 0 else legs[options.leg - 1 : options.leg]:
@@ -90,6 +96,7 @@ class Recipe:
     name: str
     machine: Machine
     start: str
+    seed: int
 
     @property
     def out(self) -> str:
@@ -114,21 +121,18 @@ class Recipe:
         self._train_joint()
 
     def third(self) -> None:
-        """The rest of the transformer, what measures it, a decoder that knows its mistakes, and the table."""
+        """The rest of the transformer, a decoder that knows its mistakes, and the table."""
         joint, pairs, candidate = (f"{self.out}/{name}.safetensors" for name in ("joint/last", "pairs", "candidate"))
         self._train_joint()
-        for name, part in (("stills", 0.6), ("detector", 0.4)):
-            self._run(name, *self._timed(name, part * self.machine.detector), f"options.shards={self.machine.shards}",
-                      f"options.stills={self.out}/stills/last.safetensors", *self._pool())  # fmt: skip
         self._run("pairs", pairs, joint, *self.machine.extra, f"options.codec={self.start}", "options.text=",
                   "options.shards={4x8x14: 1}", *self._pool())  # fmt: skip
-        self._run("decoder", *self._timed("decoder", self.machine.decoder), f"options.init={self.start}",
+        self._run("decoder", *self.machine.extra, "steps=1000000", f"minutes={self.machine.decoder}",
+                  f"out={self.out}/decoder", f"options.codec={self.start}", f"options.init={self.start}",
                   f"options.pairs={pairs}", f"options.pool={self.out}/crops")  # fmt: skip
         self._run("export", candidate, f"joint={joint}", f"decoder={self.out}/decoder/last.safetensors",
                   f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
         self._run("evaluate", f"{self.out}/table.md", self.start, candidate, "--clips", str(self.machine.clips),
-                  "--turbo", "10", "--jobs", str(self.machine.workers), *self._compiled(),
-                  "--detector", f"{self.out}/detector/last.safetensors")  # fmt: skip
+                  "--turbo", "10", "--jobs", str(self.machine.workers), *self._compiled())  # fmt: skip
 
     def _train_joint(self) -> None:
         self._run("cpu", *self._joint())
@@ -138,23 +142,19 @@ class Recipe:
         shards = ", ".join(f"{name}: {m.shards_of(name)}" for name in BUCKETS)
         return [
             *m.extra, "steps=1000000", f"minutes={m.joint}", f"leg={m.leg}", "decay=0.5", "warmup=40",
+            f"seed={self.seed}",
             f"compile={str(self.name != 'debug').lower()}", f"out={self.out}/joint", "sheet_every=1000000",
             f"options.batch={m.batch}", f"options.init={self.start}", f"options.codec={self.start}", "options.text=",
-            "options.noise_mean=0.9", "options.noise_spread=1.3", "options.object_weight=3.0", "options.crowded=0.3",
+            "options.noise_mean=1.0", "options.noise_spread=1.3", "options.object_weight=3.0",
+            f"options.favour={FAVOUR}",
             f"options.buckets={{{names}}}",
             f"options.shards={{{shards}}}",
             # Where all is rendered before, nothing has to be waited for.
             f"options.first_shards={8 if m.leg else m.shards}", "options.cuts=0.06", *self._pool(),
         ]  # fmt: skip
 
-    def _timed(self, name: str, minutes: float) -> list[str]:
-        return [
-            *self.machine.extra, "steps=1000000", f"minutes={minutes}", f"out={self.out}/{name}",
-            f"options.codec={self.start}",
-        ]  # fmt: skip
-
     def _pool(self) -> list[str]:
-        return [f"options.pool={self.out}/pool"]
+        return [f"options.pool={self.out}/pool", f"options.pool_seed={self.seed}"]
 
     def _compiled(self) -> list[str]:
         return [] if self.name == "debug" else ["--compile"]

@@ -5,6 +5,7 @@ python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configur
 python -m kinetophone.pipelines.train fill CONFIG      render the clips that a configuration will read
 python -m kinetophone.pipelines.train pairs OUT WEIGHTS   clips as a transformer remakes them, for the decoder
 python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
+python -m kinetophone.pipelines.train average OUT LAST    keep the averaged weights of a run alone, half as precise
 python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
 python -m kinetophone.pipelines.train label WEIGHTS OUT.json   keep what was measured in a checkpoint's metadata
 """
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--turbo", type=int, default=0, help="evaluate: so few steps too, for the last checkpoint")
     parser.add_argument("--compile", action="store_true", help="evaluate: render faster, with a C++ compiler")
     parser.add_argument("--jobs", type=int, default=1, help="evaluate: processes that share the work")
-    parser.add_argument("--detector", type=Path, default=Path("runs/detector/last.safetensors"))
+    parser.add_argument("--detector", type=Path, help="evaluate: another detector than the one that landed")
     options = parser.parse_args(argv)
     try:
         _COMMANDS.get(options.command, _train)(options)
@@ -78,6 +79,13 @@ def _export(options: argparse.Namespace) -> None:
     export(CONFIGS[options.model], Path(options.arguments[0]), {k: Path(v) for k, v in parts.items()})
 
 
+def _average(options: argparse.Namespace) -> None:
+    from .export import average
+
+    out, run = (Path(argument) for argument in options.arguments)
+    average(out, run)
+
+
 def _pairs(options: argparse.Namespace) -> None:
     from .pairs import make_pairs
 
@@ -87,13 +95,14 @@ def _pairs(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from .detector import LANDED
     from .evaluate import Settings, evaluate
 
     settings = Settings(
         options.clips, options.steps, options.guidance, turbo=options.turbo, compile=options.compile, jobs=options.jobs
     )
     out, *weights = (Path(argument) for argument in options.arguments)
-    logging.info("%s", evaluate(out, weights, options.detector, settings))
+    logging.info("%s", evaluate(out, weights, options.detector or LANDED, settings))
 
 
 def _label(options: argparse.Namespace) -> None:
@@ -103,7 +112,10 @@ def _label(options: argparse.Namespace) -> None:
     label(weights, evaluation)
 
 
-_COMMANDS = {"fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "evaluate": _evaluate, "label": _label}
+_COMMANDS = {
+    "fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "average": _average, "evaluate": _evaluate,
+    "label": _label,
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())

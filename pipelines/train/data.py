@@ -54,8 +54,8 @@ class Bucket:
 class Shard:
     """Latents `video [N, C, T, H, W]`, `audio [N, C, T']` and N lists of captions.
 
-    `colour` and `shape [N, T, H, W]` are the classes seen in each latent cell, 0 where there is no object; `count [N]`
-    is how many objects there are, `moving [N]` whether the first goes to a side.
+    `colour` and `shape [N, T, H, W]` are the classes seen in each latent cell, 0 where there is no object; `labels` are
+    those of the scenes and of their first objects, `[N]` by name.
     """
 
     video: Tensor
@@ -63,8 +63,7 @@ class Shard:
     captions: list[list[str]]
     colour: Tensor
     shape: Tensor
-    count: Tensor
-    moving: Tensor
+    labels: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -124,13 +123,14 @@ class ClipPool:
                 f"{path} was rendered for another world, or with other settings. Delete it, and what is beside it."
             )
 
-    def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Classes of the cells of a shard, how many objects its clips have, and whether the first goes to a side."""
+    def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Colour and shape classes of the cells of a shard, and what its clips show."""
         groups = self.scenes(bucket, index)
         colours, shapes = zip(*(cell_classes(self.codec.grid, bucket, scenes) for scenes in groups), strict=True)
-        count = torch.cat([scenes.present.sum(1) for scenes in groups])
-        moving = torch.cat([scenes.direction[:, 0] > 0 for scenes in groups])
-        return torch.cat(colours), torch.cat(shapes), count, moving
+        told = [world.labels(scenes) for scenes in groups]
+        labels = {name: torch.cat([one[name] for one in told]) for name in told[0] if name != "sound"}
+        firsts = {name: value if value.ndim == 1 else value[:, 0] for name, value in labels.items()}
+        return torch.cat(colours), torch.cat(shapes), firsts
 
     def _groups(self, bucket: Bucket, index: int) -> list[tuple[int, int]]:
         """Size and seed of each group of scenes of a shard."""

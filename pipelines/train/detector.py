@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from .. import world
 from .checkpoint import load_averaged
 
+# The one that measures all weights that land: tables of different days can be compared.
+LANDED = Path("benchmarks/detector.safetensors")
 SCENE = ("sky", "ground", "weather")
 ACTS = ("shape", "action", "direction")
 WIDTH = 96
@@ -225,9 +227,12 @@ def _flow(sums: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def load_detector(path: Path, mels: int) -> Detector:
-    """A trained detector; raises ValueError where there is none."""
+    """A trained detector; raises ValueError where there is none, or one for a world with other things in it."""
     if not path.is_file():
         raise ValueError(f"No detector at {path}: run `python -m kinetophone.pipelines.train detector` first.")
     detector = Detector(mels)
-    detector.load_state_dict(load_averaged(path))
+    try:
+        detector.load_state_dict(load_averaged(path))
+    except RuntimeError as error:
+        raise ValueError(f"{path} is no detector, or knows another world: train one on this world first.") from error
     return detector.eval().requires_grad_(False)

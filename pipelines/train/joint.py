@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ..weights.checkpoint import published_words
 from .checkpoint import load_part
 from .config import RunConfig
 from .cuts import draw_spans, names_sky, spliced
-from .data import Bucket, ClipPool, Codec
+from .data import Bucket, ClipPool, Codec, Shard
 from .levels import AVLevels, Noise, draw_levels
 from .sheet import contact_sheet
 from .task import Batch, Forward, seed_of
@@ -60,8 +60,8 @@ class JointOptions:
     would draw the same batches and noise again. `buckets` maps sizes such as `7x8x14` to their share of steps, `shards`
     says how many each has, or all, with so many `clips`; `cuts` is the share of steps with clips in two shots, from the
     first `twins` shards, of buckets of at least `CUT_STEPS` steps.
-    A share `crowded` of the samples is drawn from clips with two objects or more alone, and of the others a share
-    `moving` from clips whose first object goes to a side: both are harder to get right than the rest.
+    `favour` says how much likelier than others clips are drawn that show what is hard to get right, by label and class:
+    `{action: {hover: 2.5}, count: {two: 2}}`; objects count by the first, and several such things multiply.
     Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
     is there, more weight would make the model see objects everywhere.
     """
@@ -78,8 +78,7 @@ class JointOptions:
     compile_renderer: bool = False
     init: str = ""
     text: str = ""
-    crowded: float = 0.0
-    moving: float = 0.0
+    favour: dict[str, dict[str, float]] = field(default_factory=dict)
     drop_caption: float = 0.1
     free_levels: float = 0.2
     given: float = 0.25
@@ -102,7 +101,12 @@ class JointOptions:
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
             raise ValueError(f"The joint task has no options {sorted(unknown)}.")
-        return cls(**data)
+        options = cls(**data)
+        for name, classes in options.favour.items():
+            known = world.LABEL_NAMES.get(name, ())
+            if strange := [told for told in classes if told not in known]:
+                raise ValueError(f"No {name} is called {strange[0]!r}; there are: {', '.join(known) or 'none'}.")
+        return options
 
 
 class JointModel(nn.Module):
@@ -207,12 +211,7 @@ class JointTask:
 
     def _sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
         shard = self.pool.shard(bucket, draw.randrange(ready))
-        among = torch.ones_like(shard.moving)
-        if draw.random() < self.options.crowded:
-            among = shard.count > 1
-        elif draw.random() < self.options.moving:
-            among = shard.moving
-        index = draw.choice(among.nonzero().flatten().tolist() or range(len(among)))
+        index = draw.choices(range(len(shard.captions)), self._chances(shard).tolist())[0]
         text = "" if draw.random() < self.options.drop_caption else draw.choice(shard.captions[index])
         return {
             "video": shard.video[index].float(),
@@ -220,6 +219,14 @@ class JointTask:
             "ids": self.tokenizer.encode([text])[0],
             "classes": torch.stack((shard.colour[index], shard.shape[index])),
         }
+
+    def _chances(self, shard: Shard) -> Tensor:
+        """How likely each clip of a shard is drawn, against the others."""
+        chances = torch.ones(len(shard.captions))
+        for name, classes in self.options.favour.items():
+            for told, factor in classes.items():
+                chances[shard.labels[name] == world.LABEL_NAMES[name].index(told)] *= factor
+        return chances
 
     def _cut_sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
         grid, number = self.config.grid, draw.randrange(ready)

@@ -237,7 +237,11 @@ def test_the_detector_learns_to_see_and_then_to_follow(tmp_path: Path) -> None:
         losses = [float(line.split(",")[1]) for line in (tmp_path / name / "loss.csv").read_text().splitlines()[1:]]
         assert losses[-1] < 0.8 * losses[0], name
     assert all(torch.equal(made["tracks"][f"stills.{key}"], value) for key, value in made["stills"].items())
-    load_detector(tmp_path / "tracks" / "last.safetensors", DEBUG.audio.mels)
+    kept = tmp_path / "kept.safetensors"
+    assert main(["average", str(kept), str(tmp_path / "tracks" / "last.safetensors")]) == 0
+    for name, value in load_detector(kept, DEBUG.audio.mels).state_dict().items():
+        assert torch.allclose(value, made["tracks"][name], rtol=1e-3, atol=1e-4), name
+    assert kept.stat().st_size < (tmp_path / "tracks" / "last.safetensors").stat().st_size / 4
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -283,6 +287,14 @@ def test_a_lamp_is_seen_beside_something_brighter(networks) -> None:
     tally = Tally()
     Meter(Oracle(motion.scenes, True), networks["audio"], GRID).measure(Clips(frames, wave), motion.scenes, tally)
     assert len(tally.values["apart"]) == 12 and tally.quantile("apart", 0.9) < 0.15
+
+
+def test_a_detector_of_another_world_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.safetensors"
+    save_file({f"ema.{name}": value for name, value in Detector(DEBUG.audio.mels).state_dict().items()}, path)
+    monkeypatch.setitem(world.LABEL_NAMES, "sound", (*world.LABEL_NAMES["sound"], "gong"))
+    with pytest.raises(ValueError, match="another world"):
+        load_detector(path, DEBUG.audio.mels)
 
 
 def test_a_missing_detector_is_a_clear_error(tmp_path: Path) -> None:

@@ -175,19 +175,26 @@ def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) 
     assert run(folder, "cuts", **options)["ema.dit.video_out.weight"].isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["crowded", "moving"])
-def test_samples_can_be_of_clips_that_are_hard(folder: Path, name: str) -> None:
-    hard = {}
-    for share in (0.0, 1.0):
-        options = {"options.clips": 16, "options.pool": folder / "hard", "options.batch": 24, f"options.{name}": share}
+def test_clips_that_are_hard_can_be_drawn_more_often(folder: Path) -> None:
+    """Never, as often as others, and always, of clips whose one first object goes to the left."""
+    shares = {}
+    for factor in (0, 1, 1e9):
+        favour = f"{{direction: {{left: {factor}}}, count: {{two: 0, three: 0}}}}"
+        options = {"options.clips": 32, "options.pool": folder / "hard", "options.batch": 24, "options.favour": favour}
         task = make_task(read_config("cpu", arguments(folder, "hard", **options)))
         shard = task.pool.shard(task.buckets[0], 0)
-        scenes = task.pool.scenes(task.buckets[0], 0)
-        told = [world.labels(some) for some in scenes]
-        several, goes = torch.cat([t["count"] for t in told]) > 1, torch.cat([t["direction"] for t in told])[:, 0] > 0
+        told = [world.labels(scenes) for scenes in task.pool.scenes(task.buckets[0], 0)]
+        left = torch.cat([t["direction"] for t in told])[:, 0] == 1
+        one = torch.cat([t["count"] for t in told]) == 1
         shown = [int((shard.video - clip).abs().flatten(1).sum(1).argmin()) for clip in task.batch(0, 0, 1)["video"]]
-        hard[share] = (several if name == "crowded" else goes)[shown].tolist()
-    assert all(hard[1.0]) and not all(hard[0.0])
+        assert one[shown].all() and not one.all()
+        shares[factor] = float(left[shown].float().mean())
+    assert shares[0] == 0 < shares[1] < shares[1e9] == 1
+
+
+def test_what_cannot_be_favoured_is_named(folder: Path) -> None:
+    with pytest.raises(ValueError, match="No action is called 'swim'; there are: still, bounce"):
+        make_task(read_config("cpu", arguments(folder, "hard", **{"options.favour": "{action: {swim: 2}}"})))
 
 
 def test_a_shard_of_another_world_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
