@@ -80,7 +80,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _average(options: argparse.Namespace) -> None:
-    from .export import average
+    from .checkpoint import average
 
     out, run = (Path(argument) for argument in options.arguments)
     average(out, run)

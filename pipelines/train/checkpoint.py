@@ -76,6 +76,16 @@ def load_averaged(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"No weights can be read from {path}: {error}.") from error
 
 
+def average(out: Path, run: Path) -> None:
+    """Write `out` with the averaged weights of the training checkpoint `run` alone, in half precision; atomic.
+
+    It can be started from, or measured with.
+    """
+    partial = out.with_suffix(".partial")
+    save_file({f"ema.{name}": value.half() for name, value in load_averaged(run).items()}, partial)
+    os.replace(partial, out)
+
+
 def load_part(path: Path, *prefixes: str) -> dict[str, Tensor]:
     """Those weights of `load_averaged` that start with one of `prefixes`, without it."""
     part = {

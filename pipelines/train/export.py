@@ -1,4 +1,4 @@
-"""Join trained parts into one checkpoint, or keep what is worth keeping of a run."""
+"""Join trained parts into one checkpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from .. import world
@@ -44,14 +44,6 @@ def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
         out, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence=LICENCE, metrics={}
     )
     log.info("%s: %.1f MB, %s", out, out.stat().st_size / 1e6, digest)
-
-
-def average(out: Path, run: Path) -> None:
-    """Write `out` with the averaged weights of the training checkpoint `run` alone, in half precision.
-
-    It can be started from, or measured with, and takes a sixth of the space or less.
-    """
-    save_file({f"ema.{name}": value.half() for name, value in load_averaged(run).items()}, out)
 
 
 def label(path: Path, evaluation: Path) -> None:

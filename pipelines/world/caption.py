@@ -121,16 +121,16 @@ def _act(facts: dict, slot: int, rng: random.Random) -> str:
     return verb
 
 
-def _subject(facts: dict, rng: random.Random, detail: float, whither: float = 0.5) -> tuple[str, list[str]]:
+def _subject(facts: dict, rng: random.Random, detail: float, direction: float = 0.5) -> tuple[str, list[str]]:
     """The sentence about the first object, and one clause for each other object.
 
-    `whither` is how often a collision says to which side it goes; rolling, driving and flying always do.
+    `direction` is how often a collision says to which side it goes; rolling, driving and flying always do.
     """
     others = [slot for slot, here in enumerate(facts["present"]) if here and slot > 0]
     first = f"{_thing(facts, 0, rng, detail)} {_act(facts, 0, rng)}"
     if facts["action"][0] == COLLIDE:
         first = f"{first} {_thing(facts, others[0], rng, detail)}"
-        if rng.random() < whither:
+        if rng.random() < direction:
             first += f" {_pick(rng, DIRECTIONS[facts['direction'][0]])}"
         others = others[1:]
     rest = []
@@ -165,7 +165,7 @@ def _place(facts: dict, rng: random.Random) -> str:
 
 
 def _dense(facts: dict, rng: random.Random) -> str:
-    first, rest = _subject(facts, rng, 0.85, whither=1.0)
+    first, rest = _subject(facts, rng, 0.85, direction=1.0)
     place = _place(facts, rng)
     light = _pick(rng, SKIES[facts["sky"]])
     more = [_pick(rng, WEATHERS[facts["weather"]]), rng.choice(CAMERAS[facts["camera"]]), *rest]
