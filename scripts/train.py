@@ -5,7 +5,7 @@ python scripts/train.py gpu --leg 1 one GPU, three legs of under ten minutes eac
 python scripts/train.py debug       the same commands on the debug configuration, some minutes: does everything run?
 
 Whatever is done already is not done again: a command that was stopped goes on where it was. The last leg writes
-`runs/<machine>/table.md`, which compares the candidate with the weights that ship.
+`runs/<machine>/table.md`, which compares the candidate, and its mean with the weights that ship, with these.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ class Recipe:
 
     def third(self) -> None:
         """The rest of the transformer, a decoder that knows its mistakes, and the table."""
-        joint, pairs, candidate = (f"{self.out}/{name}.safetensors" for name in ("joint/last", "pairs", "candidate"))
+        names = ("joint/last", "pairs", "candidate", "mean")
+        joint, pairs, candidate, mean = (f"{self.out}/{name}.safetensors" for name in names)
         self._train_joint()
         self._run("pairs", pairs, joint, *self.machine.extra, f"options.codec={self.start}", "options.text=",
                   "options.shards={4x8x14: 1}", *self._pool())  # fmt: skip
@@ -131,7 +132,8 @@ class Recipe:
                   f"options.pairs={pairs}", f"options.pool={self.out}/crops")  # fmt: skip
         self._run("export", candidate, f"joint={joint}", f"decoder={self.out}/decoder/last.safetensors",
                   f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
-        self._run("evaluate", f"{self.out}/table.md", self.start, candidate, "--clips", str(self.machine.clips),
+        self._run("soup", mean, self.start, candidate)
+        self._run("evaluate", f"{self.out}/table.md", self.start, candidate, mean, "--clips", str(self.machine.clips),
                   "--turbo", "10", "--jobs", str(self.machine.workers), *self._compiled())  # fmt: skip
 
     def _train_joint(self) -> None:

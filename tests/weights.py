@@ -34,10 +34,10 @@ def random_networks(config: Config, seed: int = 0) -> dict[str, torch.nn.Module]
     return networks
 
 
-def write_checkpoint(path: Path, config: Config) -> Path:
+def write_checkpoint(path: Path, config: Config, seed: int = 0) -> Path:
     """A checkpoint file with random weights."""
     tensors = {}
-    for name, network in random_networks(config).items():
+    for name, network in random_networks(config, seed).items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
     save_checkpoint(
         path, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence="Apache-2.0", metrics={}

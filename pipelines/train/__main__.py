@@ -5,6 +5,7 @@ python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configur
 python -m kinetophone.pipelines.train fill CONFIG      render the clips that a configuration will read
 python -m kinetophone.pipelines.train pairs OUT WEIGHTS   clips as a transformer remakes them, for the decoder
 python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
+python -m kinetophone.pipelines.train soup OUT WEIGHTS ..   the mean of checkpoints that one run made of another
 python -m kinetophone.pipelines.train average OUT LAST    keep the averaged weights of a run alone, half as precise
 python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
 python -m kinetophone.pipelines.train label WEIGHTS OUT.json   keep what was measured in a checkpoint's metadata
@@ -79,6 +80,13 @@ def _export(options: argparse.Namespace) -> None:
     export(CONFIGS[options.model], Path(options.arguments[0]), {k: Path(v) for k, v in parts.items()})
 
 
+def _soup(options: argparse.Namespace) -> None:
+    from .export import soup
+
+    out, *weights = (Path(argument) for argument in options.arguments)
+    soup(out, weights)
+
+
 def _average(options: argparse.Namespace) -> None:
     from .checkpoint import average
 
@@ -113,8 +121,8 @@ def _label(options: argparse.Namespace) -> None:
 
 
 _COMMANDS = {
-    "fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "average": _average, "evaluate": _evaluate,
-    "label": _label,
+    "fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "soup": _soup, "average": _average,
+    "evaluate": _evaluate, "label": _label,
 }  # fmt: skip
 
 if __name__ == "__main__":

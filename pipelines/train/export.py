@@ -1,4 +1,4 @@
-"""Join trained parts into one checkpoint."""
+"""Join trained parts into one checkpoint, or several checkpoints into their mean."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -44,6 +45,25 @@ def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
         out, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence=LICENCE, metrics={}
     )
     log.info("%s: %.1f MB, %s", out, out.stat().st_size / 1e6, digest)
+
+
+def soup(out: Path, weights: list[Path]) -> None:
+    """Write `out` with the mean of published weights that a run made of each other (Wortsman et al., arXiv 2203.05482).
+
+    Raises ValueError for less than two, and for weights of other configurations or words.
+    """
+    if len(weights) < 2:
+        raise ValueError(f"A mean is of two checkpoints or more; got {len(weights)}.")
+    parts = [read_checkpoint(path) for path in weights]
+    first = parts[0]
+    for path, part in zip(weights, parts, strict=True):
+        if (part.config, part.words) != (first.config, first.words):
+            raise ValueError(f"{path.name} has another configuration, or other words, than {weights[0].name}.")
+    tensors = {name: torch.stack([part.tensors[name].float() for part in parts]).mean(0) for name in first.tensors}
+    digest = save_checkpoint(
+        out, first.config, first.words, tensors, synonyms=first.synonyms, licence=first.licence, metrics={}
+    )
+    log.info("%s: the mean of %d, %s", out, len(parts), digest)
 
 
 def label(path: Path, evaluation: Path) -> None:

@@ -18,6 +18,7 @@ from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import CONFIGS, DEBUG
 from kinetophone.pipelines.text.tokenizer import SPECIAL
 from kinetophone.pipelines.train.__main__ import main
+from kinetophone.pipelines.train.checkpoint import load_averaged
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
 from kinetophone.pipelines.train.cuts import names_sky, under_another_sky
 from kinetophone.pipelines.train.data import Bucket, base_times, clip_scenes
@@ -173,6 +174,31 @@ def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) 
     assert all(first != last and first % clips == last % clips for first, last in shows)
     assert torch.equal(shards[0].shape, shards[1].shape) and torch.equal(shards[0].colour, shards[1].colour)
     assert run(folder, "cuts", **options)["ema.dit.video_out.weight"].isfinite().all()
+
+
+def test_the_mean_of_checkpoints_is_a_checkpoint(folder: Path) -> None:
+    paths = [write_checkpoint(folder / f"part{index}.safetensors", DEBUG, seed=index) for index in range(2)]
+    out = folder / "mean.safetensors"
+    assert main(["soup", str(out), *map(str, paths)]) == 0
+    one, other, mean = (load_averaged(path) for path in (*paths, out))
+    changed = [name for name in one if not torch.equal(one[name], other[name])]
+    assert len(changed) > 20
+    for name in changed:
+        assert torch.allclose(mean[name], (one[name] + other[name]) / 2, atol=2e-3), name
+    load_models(out)
+
+
+def test_checkpoints_of_other_words_have_no_mean(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_checkpoint(folder / "known.safetensors", DEBUG)
+    kept = read_checkpoint(path)
+    save_checkpoint(
+        folder / "grown.safetensors", kept.config, (*kept.words, "gong"), kept.tensors, synonyms=kept.synonyms,
+        licence=kept.licence, metrics={},
+    )  # fmt: skip
+    out = folder / "none.safetensors"
+    assert main(["soup", str(out), str(path), str(folder / "grown.safetensors")]) == 2
+    assert main(["soup", str(out), str(path)]) == 2
+    assert "grown.safetensors has another configuration, or other words" in caplog.text and not out.exists()
 
 
 def test_clips_that_are_hard_can_be_drawn_more_often(folder: Path) -> None:
