@@ -16,15 +16,18 @@ from pathlib import Path
 import torch
 from report import Peak, write
 
+from kinetophone.pipelines.model.config import MINI
+
 FULL_FRAMES, SHORT_FRAMES = 481, 25
 WIDTH, HEIGHT = 1920, 1088
+CHANNELS = MINI.video.channels
 
 
 def latents(frames: int) -> dict:
     """Smooth random latents: noise would make files and encoding times that no video has."""
     generator = torch.Generator().manual_seed(0)
     steps = (frames - 1) // 8 + 1
-    coarse = torch.randn(1, 64, steps, 5, 8, generator=generator)
+    coarse = torch.randn(1, CHANNELS, steps, 5, 8, generator=generator)
     shape = (steps, HEIGHT // 32, WIDTH // 32)
     video = torch.nn.functional.interpolate(coarse, shape, mode="trilinear") * 0.5
     audio = torch.randn(1, 64, -(-frames * 1000 // 1536), generator=generator) * 0.3
@@ -41,7 +44,7 @@ def measure(way: str, frames: int, queue: multiprocessing.Queue) -> None:
     nested = host.call("KinetophoneConcatAV", video={"samples": made["video"]}, audio={"samples": made["audio"]})[0]
     # Warm up: the first kernels and the encoder's tables are not what is measured.
     warm = host.call(
-        "KinetophoneDecode", latent={"samples": torch.zeros(1, 64, 2, 8, 8)}, video_vae=video_vae, fps=24.0
+        "KinetophoneDecode", latent={"samples": torch.zeros(1, CHANNELS, 2, 8, 8)}, video_vae=video_vae, fps=24.0
     )
     warm[0][0].save_to(str(Path(tempfile.mkdtemp()) / "warm.mp4"))
     out = Path(tempfile.mkdtemp()) / "out.mp4"

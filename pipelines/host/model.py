@@ -29,10 +29,29 @@ HEAD_WIDTHS = {64: 32}
 DEFAULT_HEAD_WIDTH = 128
 
 
+class _Channels(int):
+    """Channels of the picture, equal to those of the sound too.
+
+    The host repeats an empty latent of another number until it fits, and an empty sound alone is no picture.
+    """
+
+    def __new__(cls, picture: int, sound: int) -> _Channels:
+        channels = super().__new__(cls, picture)
+        channels.sound = sound
+        return channels
+
+    def __eq__(self, other: object) -> bool:
+        return int(self) == other or self.sound == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = int.__hash__
+
+
 class KinetophoneLatentFormat(comfy.latent_formats.LatentFormat):
     """Latents as they are; previews through the linear codec, one real small frame instead of one dot a cell."""
 
-    latent_channels = 64
     latent_dimensions = 3
     spacial_downscale_ratio = 32
     temporal_downscale_ratio = 8
@@ -113,6 +132,8 @@ class KinetophoneModel(comfy.model_base.BaseModel):
         super().__init__(model_config, comfy.model_base.ModelType.FLOW, device=device, unet_model=HostTransformer)
         self.latent_shapes: list[Any] | None = None
         self.latent_format.model = self
+        dit: DiTConfig = self.diffusion_model.config
+        self.latent_format.latent_channels = _Channels(dit.video_channels, dit.audio_channels)
 
     def extra_conds(self, **kwargs: Any) -> dict[str, Any]:
         """What goes to the transformer with each conditioning: text, stream shapes, masks."""
@@ -197,6 +218,7 @@ def detect(state: dict[str, Tensor], prefix: str) -> dict[str, Any]:
         "depth": len(layers),
         "heads": width // HEAD_WIDTHS.get(width, DEFAULT_HEAD_WIDTH),
         "hidden": hidden,
+        "video_channels": len(state[prefix + "video_out.bias"]) // DiTConfig.patch**2,
         "audio_channels": state[prefix + "audio_out.weight"].shape[0],
         "bottleneck": state[prefix + "audio_in.down.weight"].shape[0],
         "refine": state[refiner].shape[1] if (refiner := prefix + "refiner.out.weight") in state else 0,

@@ -20,7 +20,7 @@ class DiTConfig:
     depth: int = 6
     heads: int = 3
     hidden: int = 1024
-    video_channels: int = 64
+    video_channels: int = 192
     audio_channels: int = 64
     patch: int = 2
     bottleneck: int = 384
@@ -44,7 +44,7 @@ class VideoConfig:
     """Video autoencoder. `encoder` is `klt` (linear, fitted) or `causal` (learned)."""
 
     encoder: str = "klt"
-    channels: int = 64
+    channels: int = 192
     block: int = 8
     frames: int = 4
     upscale: int = 4

@@ -7,6 +7,7 @@ python -m kinetophone.pipelines.train pairs OUT WEIGHTS   clips as a transformer
 python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
 python -m kinetophone.pipelines.train soup OUT WEIGHTS ..   the mean of checkpoints that one run made of another
 python -m kinetophone.pipelines.train average OUT LAST    keep the averaged weights of a run alone, half as precise
+python -m kinetophone.pipelines.train widen OUT WEIGHTS   more channels for the picture, to train on
 python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
 python -m kinetophone.pipelines.train label WEIGHTS OUT.json   keep what was measured in a checkpoint's metadata
 """
@@ -35,7 +36,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--guidance", type=float, default=3.0, help="evaluate: guidance scale")
     parser.add_argument("--steps", type=int, default=20, help="evaluate: sampling steps")
     parser.add_argument("--turbo", type=int, default=0, help="evaluate: so few steps too, for the last checkpoint")
-    parser.add_argument("--compile", action="store_true", help="evaluate: render faster, with a C++ compiler")
+    parser.add_argument(
+        "--compile", action="store_true", help="evaluate, fit, widen: render faster, with a C++ compiler"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="evaluate: processes that share the work")
     parser.add_argument("--detector", type=Path, help="evaluate: another detector than the one that landed")
     options = parser.parse_args(argv)
@@ -58,7 +61,7 @@ def _train(options: argparse.Namespace) -> None:
 def _fit(options: argparse.Namespace) -> None:
     from .fit import fit_codec
 
-    fit_codec(CONFIGS[options.model], Path(options.arguments[0]))
+    fit_codec(CONFIGS[options.model], Path(options.arguments[0]), options.compile)
 
 
 def _fill(options: argparse.Namespace) -> None:
@@ -85,6 +88,13 @@ def _soup(options: argparse.Namespace) -> None:
 
     out, *weights = (Path(argument) for argument in options.arguments)
     soup(out, weights)
+
+
+def _widen(options: argparse.Namespace) -> None:
+    from .widen import widen
+
+    out, weights = (Path(argument) for argument in options.arguments)
+    widen(CONFIGS[options.model], out, weights, options.compile)
 
 
 def _average(options: argparse.Namespace) -> None:
@@ -122,7 +132,7 @@ def _label(options: argparse.Namespace) -> None:
 
 _COMMANDS = {
     "fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "soup": _soup, "average": _average,
-    "evaluate": _evaluate, "label": _label,
+    "widen": _widen, "evaluate": _evaluate, "label": _label,
 }  # fmt: skip
 
 if __name__ == "__main__":

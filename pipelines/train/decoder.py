@@ -24,8 +24,10 @@ STEPS = 3
 FOCUS = 0.75
 # Rows and columns of the picture in which an object is looked for.
 CELLS = (32, 56)
-# The transformer's latents are never perfect: the decoder learns to clean up this much error.
+# The transformer's latents are never perfect: the decoder learns to clean up this much error, and mostly less.
 LATENT_NOISE = 0.25
+# How much squared errors count beside absolute ones, which alone would forget rain.
+SQUARED = 16.0
 
 
 class DecoderModel(nn.Module):
@@ -40,7 +42,7 @@ class DecoderModel(nn.Module):
 
 
 class DecoderTask:
-    """L1, gradient L1 and coarse L1 on crops rendered at output size and rate."""
+    """L1, gradient L1, coarse L1 and squared error on crops rendered at output size and rate."""
 
     name = "decoder"
 
@@ -70,7 +72,7 @@ class DecoderTask:
         picked = torch.randint(0, self.crops, (self.count,), generator=g)
         pixels = torch.stack([self._crop(int(index)) for index in picked]).float() / 127.5 - 1
         latent = self.codec.video.encode(pixels)
-        level = LATENT_NOISE * torch.rand(self.count, 1, 1, 1, 1, generator=g)
+        level = LATENT_NOISE * torch.rand(self.count, 1, 1, 1, 1, generator=g).square()
         batch = {"pixels": pixels, "latent": latent + level * torch.randn(latent.shape, generator=g)}
         return batch if self.pairs is None else {**batch, **self._remade(g)}
 
@@ -78,8 +80,9 @@ class DecoderTask:
         made, wanted = forward(batch["latent"]).float(), batch["pixels"]
         plain, edges = _distances(made, wanted)
         coarse = F.l1_loss(F.avg_pool3d(made, (1, 4, 4)), F.avg_pool3d(wanted, (1, 4, 4)))
-        psnr = -10 * torch.log10(F.mse_loss(made.detach(), wanted) / 4)
-        total, values = plain + edges + coarse, {"edges": edges, "psnr": psnr}
+        squared = F.mse_loss(made, wanted)
+        psnr = -10 * torch.log10(squared / 4)
+        total, values = plain + edges + coarse + SQUARED * squared, {"edges": edges, "psnr": psnr}
         if "remade" in batch:
             # The originals are known at base size and rate: that is where they are compared.
             base = self.codec.video.base(forward(batch["remade"]).float()[:, :, :: self.config.grid.base_stride])
@@ -109,7 +112,7 @@ class DecoderTask:
 
     def _crop(self, index: int) -> Tensor:
         """Crop `[3, F, side, side]` uint8, from its file, rendered when missing."""
-        path = self.folder / f"{self.side}-{index:05d}.safetensors"
+        path = self.folder / f"{self.side}-{self.run.seed}-{index:05d}.safetensors"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(f".{os.getpid()}")

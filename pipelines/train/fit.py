@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ..model.config import Config
 from ..vae.audio import AudioAutoencoder
+from ..vae.linear import LinearCodec
 from ..vae.video import VideoAutoencoder
 from .data import Bucket, clip_scenes, render_clips
 
@@ -23,15 +25,16 @@ BATCHES = 8
 SEED = 90210
 
 
-def fit_codec(config: Config, path: Path) -> None:
-    """Fit on all sizes and weathers together, report the error on held-out clips, and save."""
+def fit_codec(config: Config, path: Path, fast: bool = False) -> None:
+    """Fit on all sizes and weathers together, report the error on held-out clips, and save.
+
+    `fast` compiles the renderer.
+    """
     video, audio = VideoAutoencoder(config.video, config.grid), AudioAutoencoder(config.audio, config.grid)
     pixels, mels = [], []
-    for index in range(BATCHES):
-        for number, name in enumerate(FIT_BUCKETS):
-            base, wave = _clips(config, name, 6, SEED + 10 * index + number)
-            pixels.append(_video_blocks(base * 2 - 1, config))
-            mels.append(rearrange(audio.mel(wave), "b m (t i) -> (b t) (i m)", i=config.grid.hops_per_latent))
+    for base, wave in _all_clips(config, fast):
+        pixels.append(_video_blocks(base, config))
+        mels.append(rearrange(audio.mel(wave), "b m (t i) -> (b t) (i m)", i=config.grid.hops_per_latent))
     video.codec.fit(torch.cat(pixels))
     audio.codec.fit(torch.cat(mels))
     _report(config, video, audio)
@@ -43,7 +46,22 @@ def fit_codec(config: Config, path: Path) -> None:
     os.replace(partial, path)
 
 
-def _video_blocks(base: torch.Tensor, config: Config) -> torch.Tensor:
+def extend_codec(config: Config, narrow: LinearCodec, fast: bool = False) -> LinearCodec:
+    """The picture's linear codec of `config`, whose first channels are those of `narrow`; renders as `fit_codec`."""
+    video = VideoAutoencoder(config.video, config.grid)
+    video.codec.extend(narrow, torch.cat([_video_blocks(base, config) for base, _ in _all_clips(config, fast)]))
+    return video.codec
+
+
+def _all_clips(config: Config, fast: bool) -> Iterator[tuple[Tensor, Tensor]]:
+    """Base video in -1..1 and sound to fit on."""
+    for index in range(BATCHES):
+        for number, name in enumerate(FIT_BUCKETS):
+            base, wave = _clips(config, name, 6, SEED + 10 * index + number, fast)
+            yield base * 2 - 1, wave
+
+
+def _video_blocks(base: Tensor, config: Config) -> Tensor:
     n, p = config.video.frames, config.video.block
     still = base[:, :, :1].repeat_interleave(n, dim=2)
     whole = torch.cat((still, base[:, :, 1:]), dim=2)
@@ -62,7 +80,7 @@ def _report(config: Config, video: VideoAutoencoder, audio: AudioAutoencoder) ->
     log.info("audio: %.2f dB log-mel error, latent deviation %.3f", error, sound.std())
 
 
-def _clips(config: Config, name: str, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Base video and sound of `count` scenes of a bucket."""
+def _clips(config: Config, name: str, count: int, seed: int, fast: bool = False) -> tuple[Tensor, Tensor]:
+    """Base video in 0..1 and sound of `count` scenes of a bucket."""
     bucket = Bucket.parse(name)
-    return render_clips(config.grid, bucket, clip_scenes(config.grid, bucket, count, seed), seed)[:2]
+    return render_clips(config.grid, bucket, clip_scenes(config.grid, bucket, count, seed), seed, fast)[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -31,7 +32,7 @@ from ..weights.checkpoint import published_words
 from .checkpoint import load_part
 from .config import RunConfig
 from .cuts import draw_spans, names_sky, spliced
-from .data import Bucket, ClipPool, Codec, Shard
+from .data import Bucket, ClipPool, Codec
 from .levels import AVLevels, Noise, draw_levels
 from .sheet import contact_sheet
 from .task import Batch, Forward, seed_of
@@ -46,6 +47,8 @@ SHEET_PROMPTS = (
 )
 # Weighting of the velocity loss is 1 / sigma^2; below this level it would drown everything else.
 WEIGHT_FLOOR = 0.2
+# How much fine channels count where there is no noise.
+FINE_WEIGHT = 0.5
 # Shorter clips leave too little of either shot.
 CUT_STEPS = 7
 # Colours and shapes that a cell can show, and nothing.
@@ -64,6 +67,8 @@ class JointOptions:
     `{action: {hover: 2.5}, count: {two: 2}}`; objects count by the first, and several such things multiply.
     Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
     is there, more weight would make the model see objects everywhere.
+    Channels of the picture after the first `fine_after` (0 = all are alike) are fine detail, which noise hides first:
+    they count half, and less the noisier they are. The others then count as if there were no more.
     """
 
     codec: str
@@ -87,6 +92,7 @@ class JointOptions:
     audio_weight: float = 0.35
     probe_weight: float = 0.2
     object_weight: float = 0.0
+    fine_after: int = 0
     noise_mean: float = 0.6
     noise_spread: float = 1.0
     sheet_bucket: str = "7x8x14"
@@ -106,6 +112,9 @@ class JointOptions:
             known = world.LABEL_NAMES.get(name, ())
             if strange := [told for told in classes if told not in known]:
                 raise ValueError(f"No {name} is called {strange[0]!r}; there are: {', '.join(known) or 'none'}.")
+            for told, factor in classes.items():
+                if not (isinstance(factor, int | float) and factor >= 0):
+                    raise ValueError(f"How much {told!r} is favoured must be a number from 0 on; got {factor!r}.")
         return options
 
 
@@ -165,6 +174,8 @@ class JointTask:
         self.options = JointOptions.parse(run.options)
         self.codec = load_codec(self.config, Path(self.options.codec))
         o = self.options
+        if o.fine_after > (channels := self.config.dit.video_channels):
+            raise ValueError(f"fine_after must be at most the {channels} picture channels; got {o.fine_after}.")
         self.pool = ClipPool(Path(o.pool), self.codec, seed=o.pool_seed, clips=o.clips, fast=o.compile_renderer)
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
         self.buckets = [Bucket.parse(name) for name in self.options.buckets]
@@ -210,8 +221,9 @@ class JointTask:
         return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
 
     def _sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
-        shard = self.pool.shard(bucket, draw.randrange(ready))
-        index = draw.choices(range(len(shard.captions)), self._chances(shard).tolist())[0]
+        number = draw.randrange(ready)
+        shard = self.pool.shard(bucket, number)
+        index = draw.choices(range(len(shard.captions)), cum_weights=self._chances(bucket, number))[0]
         text = "" if draw.random() < self.options.drop_caption else draw.choice(shard.captions[index])
         return {
             "video": shard.video[index].float(),
@@ -220,13 +232,17 @@ class JointTask:
             "classes": torch.stack((shard.colour[index], shard.shape[index])),
         }
 
-    def _chances(self, shard: Shard) -> Tensor:
-        """How likely each clip of a shard is drawn, against the others."""
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one task a process
+    def _chances(self, bucket: Bucket, number: int) -> list[float]:
+        """How likely each clip of a shard is drawn, against the others, summed up."""
+        shard = self.pool.shard(bucket, number)
         chances = torch.ones(len(shard.captions))
         for name, classes in self.options.favour.items():
             for told, factor in classes.items():
                 chances[shard.labels[name] == world.LABEL_NAMES[name].index(told)] *= factor
-        return chances
+        if not chances.any():
+            raise ValueError(f"Shard {number} of {bucket.name} has no clip that `favour` leaves a chance.")
+        return chances.cumsum(0).tolist()
 
     def _cut_sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
         grid, number = self.config.grid, draw.randrange(ready)
@@ -256,8 +272,10 @@ class JointTask:
         noisy = AVLatent(_noised(clean.video, levels.video, generator), _noised(clean.audio, levels.audio, generator))
         dtype = torch.bfloat16 if self.lowers(forward) else torch.float32
         video, audio, scores = forward(batch["ids"], noisy.to(dtype), levels, batch.get("spans"))
-        objects = (batch["classes"][:, 1:2] > 0) * (1 - _broadcast(levels.video, clean.video))
-        video_loss = _weighted_error(video, clean.video, levels.video, 1 + o.object_weight * objects)
+        seen = 1 - _broadcast(levels.video, clean.video)
+        objects = (batch["classes"][:, 1:2] > 0) * seen
+        importance = (1 + o.object_weight * objects) * _channel_weights(seen, clean.video.shape[1], o.fine_after)
+        video_loss = _weighted_error(video, clean.video, levels.video, importance)
         audio_loss = _weighted_error(audio, clean.audio, levels.audio)
         probe_loss = _probe_error(scores.float(), batch["classes"].long())
         total = video_loss + o.audio_weight * audio_loss + o.probe_weight * probe_loss
@@ -308,6 +326,15 @@ def _weighted_error(predicted: Tensor, clean: Tensor, level: Tensor, importance:
     level = _broadcast(level, clean)
     weight = importance * (level > 0) / level.clamp_min(WEIGHT_FLOOR).square()
     return ((predicted.float() - clean).square() * weight).mean()
+
+
+def _channel_weights(seen: Tensor, channels: int, fine_after: int) -> Tensor:
+    """How much each channel counts where so much of it is `seen` through the noise `[B, 1, T, 1, 1]`, 0..1."""
+    if fine_after == 0:
+        return torch.ones_like(seen)
+    coarse, fine = seen.new_ones(fine_after), FINE_WEIGHT * seen.expand(-1, channels - fine_after, -1, -1, -1)
+    coarse = coarse[:, None, None, None].expand(len(seen), -1, *fine.shape[2:])
+    return torch.cat((coarse, fine), dim=1) * (channels / fine_after)
 
 
 def _probe_error(scores: Tensor, classes: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ trunk works once a step at low resolution; the head works frame by frame, so tha
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,10 +16,13 @@ from torch import Tensor, nn
 
 from ..model.config import VideoConfig
 from ..model.ops import Ops
+from .motion import halfway
 
 HISTORY = 3
 # The trunk has this many cells along each side of a latent cell; the head doubles it, pixel shuffle does the rest.
 TRUNK_SCALE = 4
+# Frames of base size that the head sees of each output frame: itself, the one before, and the one after.
+GUIDES = 3
 
 
 class ResidualBlock(nn.Module):
@@ -45,6 +50,7 @@ class VideoDecoder(nn.Module):
         self.trunk = nn.ModuleList(ResidualBlock(trunk, ops, **factory) for _ in range(config.depth))
         self.split = ops.Conv2d(trunk, frames * head, 3, padding=1, **factory)
         self.grow = ops.Conv2d(head, 4 * head, 3, padding=1, **factory)
+        self.look = ops.Conv2d(3 * GUIDES, head, 3, padding=1, **factory)
         self.head = nn.ModuleList(ResidualBlock(head, ops, **factory) for _ in range(2))
         self.out = ops.Conv2d(head, 3 * self.shuffle**2, 3, padding=1, **factory)
 
@@ -56,6 +62,7 @@ class VideoDecoder(nn.Module):
                 nn.init.zeros_(module.bias)
         for block in (*self.trunk, *self.head):
             nn.init.zeros_(block.second.weight)
+        nn.init.zeros_(self.look.weight)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
@@ -67,15 +74,31 @@ class VideoDecoder(nn.Module):
             x = block(x)
         return self.split(F.silu(x)).unflatten(1, (self.frames, -1))
 
-    def details(self, features: Tensor) -> Tensor:
-        """Pixels `[N, 3, H, W]` to add to the upsampled base frames, from `[N, head, 4h, 4w]`."""
-        x = F.pixel_shuffle(self.grow(features), 2)
+    def details(self, features: Tensor, guides: Tensor) -> Tensor:
+        """Pixels `[N, 3, H, W]` to add to the upsampled base frames, from `[N, head, 4h, 4w]` and `[N, 9, 8h, 8w]`."""
+        x = F.pixel_shuffle(self.grow(features), 2) + self.look(guides.to(features.dtype))
         for block in self.head:
             x = block(x)
         return F.pixel_shuffle(self.out(F.silu(x)), self.shuffle)
 
 
-def between(previous: Tensor, base: Tensor) -> Tensor:
-    """Twice as many frames `[N, 3, 2f, h, w]`, interpolated from `base [N, 3, f, h, w]` and the frame before."""
-    earlier = torch.cat((previous[:, :, None], base[:, :, :-1]), dim=2)
-    return torch.stack(((earlier + base) / 2, base), dim=3).flatten(2, 3)
+@dataclass(frozen=True)
+class Guides:
+    """What the linear inverse says of a step: all frames `shown [N, 3, 2f, h, w]`, half of them interpolated, between
+    the `base [N, 3, f + 1, h, w]` that is known, which begins with the frame before."""
+
+    shown: Tensor
+    base: Tensor
+
+    def of(self, frames: slice) -> Tensor:
+        """What the head sees of some frames `[N, 9, n, h, w]`: each, and the base frames before and after."""
+        before = torch.arange(frames.start, frames.stop) // 2
+        return torch.cat((self.shown[:, :, frames], self.base[:, :, before], self.base[:, :, before + 1]), dim=1)
+
+
+def guides(base: Tensor) -> Guides:
+    """Those of twice as many frames as follow the first of `base [N, 3, f + 1, h, w]`."""
+    frames = base.unbind(2)
+    # One by one: at 1080p a comparison takes many megabytes.
+    pairs = [(halfway(*pair), pair[1]) for pair in itertools.pairwise(frames)]
+    return Guides(torch.stack(list(itertools.chain.from_iterable(pairs)), dim=2), base)

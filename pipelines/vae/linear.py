@@ -38,19 +38,36 @@ class LinearCodec(nn.Module):
 
         Full whitening would make the model spend itself on the noise tail, no scaling would lose the fine channels.
         """
-        flat = blocks.double()
-        self.mean.copy_(flat.mean(0))
-        covariance = torch.cov((flat - flat.mean(0)).T)
-        values, vectors = torch.linalg.eigh(covariance)
-        count = len(self.scale)
-        deviation = values.flip(0)[:count].clamp_min(1e-8).sqrt()
-        # The sign of a principal axis is arbitrary: fix it, so that every fit of the same data gives the same latents.
-        basis = vectors.flip(1)[:, :count].T
-        signs = basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()
+        self.mean.copy_(blocks.double().mean(0))
+        basis, deviation = _components(blocks - self.mean, len(self.scale))
         scale = deviation.sqrt()
         overall = (deviation / scale).square().mean().sqrt()
-        self.basis.copy_(basis * signs)
+        self.basis.copy_(basis)
         self.scale.copy_(scale * overall)
+
+    @torch.no_grad()
+    def extend(self, narrow: LinearCodec, blocks: Tensor) -> None:
+        """Begin with the channels of `narrow`, unchanged, and fit the others on what those leave of `blocks [N, size]`.
+
+        The scales go on by the rule of `fit`.
+        """
+        kept = len(narrow.scale)
+        centred = blocks.double() - narrow.mean
+        coefficients = centred @ narrow.basis.double().T
+        basis, deviation = _components(centred - coefficients @ narrow.basis.double(), len(self.scale) - kept)
+        overall = (narrow.scale / coefficients.std(0).sqrt()).median()
+        self.mean.copy_(narrow.mean)
+        self.basis.copy_(torch.cat((narrow.basis, basis)))
+        self.scale.copy_(torch.cat((narrow.scale, deviation.sqrt() * overall)))
+
+
+def _components(centred: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The `count` strongest principal axes `[count, size]` of `[N, size]`, and the deviations along them."""
+    values, vectors = torch.linalg.eigh(torch.cov(centred.double().T))
+    basis = vectors.flip(1)[:, :count].T
+    # The sign of a principal axis is arbitrary: fix it, so that every fit of the same data gives the same latents.
+    signs = basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()
+    return basis * signs, values.flip(0)[:count].clamp_min(1e-8).sqrt()
 
 
 def _cosine_basis(axes: tuple[int, ...], channels: int) -> Tensor:

@@ -15,7 +15,7 @@ from ..clock import Grid
 from ..model.config import VideoConfig
 from ..model.ops import TORCH, Ops
 from .causal import CausalCodec
-from .decoder import HISTORY, VideoDecoder, between
+from .decoder import HISTORY, Guides, VideoDecoder, guides
 from .linear import LinearCodec
 
 # Pixels that the head makes at once: larger frames come in smaller groups, so that memory stays bounded.
@@ -85,17 +85,18 @@ class VideoAutoencoder(nn.Module):
         for step in range(first, latent.shape[2]):
             window = self._window(latent, step)
             features = self.decoder.features(window.flatten(1, 2).to(self._dtype))
-            smooth = self._smooth(window)
+            known = self._guides(window)
             wanted = range(self.grid.temporal) if step else range(self.grid.temporal - 1, self.grid.temporal)
-            for frames in self._groups(wanted, smooth):
-                yield self._render(features[:, frames], smooth[:, :, frames])
+            for frames in self._groups(wanted, window):
+                yield self._render(features[:, frames], known.of(frames))
 
     def reconstruct(self, latent: Tensor) -> Tensor:
         """`decode` with all steps in one batch: more memory, better for training; equal up to rounding."""
         steps = latent.shape[2]
         windows = torch.stack([self._window(latent, step) for step in range(steps)], dim=1).flatten(0, 1)
         features = self.decoder.features(windows.flatten(1, 2).to(self._dtype))
-        frames = self._render(features, self._smooth(windows)).unflatten(0, (-1, steps))
+        known = self._guides(windows).of(slice(0, self.grid.temporal))
+        frames = self._render(features, known).unflatten(0, (-1, steps))
         first, rest = frames[:, 0, :, -1:], frames[:, 1:].transpose(1, 2).flatten(2, 3)
         return torch.cat((first, rest), dim=2)
 
@@ -114,23 +115,21 @@ class VideoAutoencoder(nn.Module):
         seen = latent[:, :, max(0, step + 1 - HISTORY) : step + 1].transpose(1, 2)
         return F.pad(seen, (0, 0, 0, 0, 0, 0, HISTORY - seen.shape[1], 0))
 
-    def _smooth(self, window: Tensor) -> Tensor:
-        """Linear inverse of the newest latent at base size, 24 fps `[B, 3, 8, h, w]`."""
-        blocks = self._blocks(window[:, -2:].transpose(1, 2))
-        n = self.config.frames
-        return between(blocks[:, :, n - 1], blocks[:, :, n:])
+    def _guides(self, window: Tensor) -> Guides:
+        """What the linear inverse says of the newest latent."""
+        return guides(self._blocks(window[:, -2:].transpose(1, 2))[:, :, self.config.frames - 1 :])
 
-    def _render(self, features: Tensor, smooth: Tensor) -> Tensor:
-        """Frames `[B, 3, n, H, W]` of features `[B, n, ...]` and smooth base frames `[B, 3, n, h, w]`."""
+    def _render(self, features: Tensor, known: Tensor) -> Tensor:
+        """Frames `[B, 3, n, H, W]` of features `[B, n, ...]` and what is known of them `[B, 9, n, h, w]`."""
         count = features.shape[1]
-        base = smooth.transpose(1, 2).flatten(0, 1)
-        large = F.interpolate(base, scale_factor=self.config.upscale, mode="bilinear", align_corners=False)
+        seen = known.transpose(1, 2).flatten(0, 1)
+        large = F.interpolate(seen[:, :3], scale_factor=self.config.upscale, mode="bilinear", align_corners=False)
         # In place: at 1080p every copy of a frame counts.
-        pixels = large.add_(self.decoder.details(features.flatten(0, 1)))
+        pixels = large.add_(self.decoder.details(features.flatten(0, 1), seen))
         return pixels.unflatten(0, (-1, count)).transpose(1, 2)
 
-    def _groups(self, frames: range, smooth: Tensor) -> Iterator[slice]:
-        pixels = smooth.shape[0] * smooth.shape[-1] * smooth.shape[-2] * self.config.upscale**2
+    def _groups(self, frames: range, window: Tensor) -> Iterator[slice]:
+        pixels = window.shape[0] * window.shape[-1] * window.shape[-2] * self.grid.spatial**2
         size = max(1, GROUP_PIXELS // pixels)
         for start in range(frames.start, frames.stop, size):
             yield slice(start, min(start + size, frames.stop))

@@ -186,7 +186,7 @@ def test_video_is_encoded_from_anything_and_says_so(host: Host, loaded: tuple, b
     images = torch.rand(30, 90, 130, 3)
     video = host.call("CreateVideo", images=images, fps=30.0, audio=None)[0]
     latent, info = host.call("KinetophoneEncodeVideo", video=video, video_vae=loaded[2])
-    assert latent["samples"].shape == (1, 64, 3, 2, 4)
+    assert latent["samples"].shape == (1, 192, 3, 2, 4)
     assert "130 x 90 scaled to 128 x 64" in info and "30 to 24" in info and "17 frames" in info
 
 
@@ -200,7 +200,7 @@ def test_encoding_equals_the_hosts_encoder_on_the_grid(host: Host, loaded: tuple
 
 
 def test_joining_and_separating_are_inverse_and_carry_masks(host: Host) -> None:
-    video, audio = {"samples": torch.randn(1, 64, 2, 2, 2)}, {"samples": torch.randn(1, 64, 9)}
+    video, audio = {"samples": torch.randn(1, 192, 2, 2, 2)}, {"samples": torch.randn(1, 64, 9)}
     video["noise_mask"] = torch.zeros(1, 1, 2, 2, 2)
     joint = host.call("KinetophoneConcatAV", video=video, audio=audio)[0]
     apart = host.call("KinetophoneSeparateAV", latent=joint)
@@ -224,7 +224,7 @@ def test_packed_latents_are_unpacked(host: Host) -> None:
     [
         ("KinetophoneConcatAV", {"video": {"samples": torch.zeros(1, 64, 3)}, "audio": {"samples": torch.zeros(1, 64, 3)}},  # noqa: E501
          "no picture"),
-        ("KinetophoneSeparateAV", {"latent": {"samples": torch.zeros(1, 64, 2, 2, 2)}}, "only one stream"),
+        ("KinetophoneSeparateAV", {"latent": {"samples": torch.zeros(1, 192, 2, 2, 2)}}, "only one stream"),
         ("KinetophoneSeparateAV", {"latent": {"samples": torch.zeros(1, 4, 8, 8)}}, "still image"),
         ("KinetophoneTextEncode", {"clip": None, "prompt": "", "negative": ""}, "no text encoder"),
         ("KinetophoneLoader", {"card": "maxi", "precision": "auto"}, "There is no model 'maxi'"),
@@ -248,8 +248,8 @@ def test_bad_latents_are_refused_before_decoding(host: Host, loaded: tuple) -> N
         )
 
     with pytest.raises(ValueError, match="NaN or infinity"):
-        decode(torch.full((1, 64, 2, 2, 2), float("nan")))
-    with pytest.raises(ValueError, match=r"\[B, 64, steps"):
+        decode(torch.full((1, 192, 2, 2, 2), float("nan")))
+    with pytest.raises(ValueError, match=r"\[B, 192, steps"):
         decode(torch.zeros(1, 16, 2, 2, 2))
     with pytest.raises(ValueError, match="no picture"):
         decode(torch.zeros(1, 64, 9))
@@ -297,7 +297,7 @@ def test_saving_reports_time_left(host: Host, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_video_is_lazy_and_trims_without_decoding(host: Host, loaded: tuple) -> None:
-    latent = {"samples": torch.randn(1, 64, 40, 2, 2)}
+    latent = {"samples": torch.randn(1, 192, 40, 2, 2)}
     video = host.call("KinetophoneDecode", latent=latent, video_vae=loaded[2], audio_vae=None, fps=24.0)[0][0]
     assert video.get_frame_count() == 313 and video.get_dimensions() == (64, 64)
     part = video.as_trimmed(2.0, 1.0)

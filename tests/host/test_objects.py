@@ -68,7 +68,7 @@ def test_objects_are_the_hosts_own_classes(loaded: tuple) -> None:
 @pytest.mark.parametrize("sampler", ["euler", "euler_ancestral", "dpmpp_2m", "heun", "uni_pc", "res_multistep"])
 def test_ksampler_makes_picture_and_sound(host: Host, loaded, conds, latent, sampler: str) -> None:
     video, audio = ksampler(host, loaded[0], conds, latent, sampler_name=sampler)
-    assert video.shape == (1, 64, 4, 2, 4) and audio.shape == (1, 64, 17)
+    assert video.shape == (1, 192, 4, 2, 4) and audio.shape == (1, 64, 17)
     assert video.isfinite().all() and audio.isfinite().all() and video.std() > 0.01
 
 
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_and_batches_differ(host: Host, loaded, con
 
 def test_picture_alone_and_sound_alone_are_sampled_too(host: Host, loaded, conds, latent) -> None:
     picture, sound = host.call("KinetophoneSeparateAV", latent=latent)
-    assert ksampler(host, loaded[0], conds, picture)[0].shape == (1, 64, 4, 2, 4)
+    assert ksampler(host, loaded[0], conds, picture)[0].shape == (1, 192, 4, 2, 4)
     assert ksampler(host, loaded[0], conds, sound)[0].shape == (1, 64, 17)
 
 
@@ -245,7 +245,7 @@ def test_decoding_whole_and_in_tiles(host: Host, loaded, conds, latent) -> None:
 def test_encoding_whole_and_in_tiles(host: Host, loaded) -> None:
     pixels = torch.rand(25, 64, 128, 3)
     whole = host.call("VAEEncode", pixels=pixels, vae=loaded[2])[0]["samples"]
-    assert whole.shape == (1, 64, 4, 2, 4)
+    assert whole.shape == (1, 192, 4, 2, 4)
     tiled = host.call(
         "VAEEncodeTiled", pixels=pixels, vae=loaded[2], tile_size=512, overlap=64, temporal_size=64, temporal_overlap=8
     )[0]["samples"]
@@ -264,7 +264,7 @@ def test_sound_through_the_hosts_nodes_keeps_its_speed(host: Host, loaded) -> No
 
 def test_a_nan_latent_fails_with_a_clear_message(host: Host, loaded, latent) -> None:
     with pytest.raises(ValueError, match="NaN"):
-        host.call("VAEDecode", samples={"samples": torch.full((1, 64, 1, 2, 2), float("nan"))}, vae=loaded[2])
+        host.call("VAEDecode", samples={"samples": torch.full((1, 192, 1, 2, 2), float("nan"))}, vae=loaded[2])
 
 
 def test_every_weight_is_cast_by_the_hosts_layers(host: Host, loaded, conds, latent) -> None:

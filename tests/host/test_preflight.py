@@ -24,7 +24,7 @@ def test_sizes_times_memory_and_licence_are_told_and_nothing_is_left_behind(host
     outputs = host.run(checked())
     report = outputs["preflight"]["text"][0]
     assert "Picture: 128 x 64, 25 frames at 24 a second = 1.04 s." in report
-    assert "Picture latent: 4 x 2 x 4 cells of 64 numbers, batch of 1." in report
+    assert "Picture latent: 4 x 2 x 4 cells of 192 numbers, batch of 1." in report
     assert "Sampling: 3 steps, " in report and "Decoding and saving: " in report
     assert "Memory on cpu: about " in report and "Disk: a file of about " in report
     assert "Licence of the model: " in report

@@ -22,7 +22,7 @@ SIGMA = torch.tensor([0.7])
 @pytest.fixture
 def inputs() -> tuple[torch.Tensor, torch.Tensor, TextContext]:
     generator = torch.Generator().manual_seed(1)
-    video = torch.randn(1, 64, 3, 4, 6, generator=generator)
+    video = torch.randn(1, DEBUG.dit.video_channels, 3, 4, 6, generator=generator)
     audio = torch.randn(1, 64, 11, generator=generator)
     tokens = torch.randn(1, 48, DEBUG.text.width, generator=generator)
     return video, audio, TextContext(tokens, torch.arange(48)[None] < 9)
@@ -101,7 +101,7 @@ def test_levels_per_step_and_per_cell_agree_with_one_level(networks, inputs) -> 
 
 @pytest.mark.parametrize(("steps", "rows", "columns", "sound"), [(1, 2, 2, 1), (4, 8, 2, 9), (2, 2, 8, 40)])
 def test_any_length_and_aspect_on_the_grid(networks, inputs, steps: int, rows: int, columns: int, sound: int) -> None:
-    video, audio = torch.randn(2, 64, steps, rows, columns), torch.randn(2, 64, sound)
+    video, audio = torch.randn(2, DEBUG.dit.video_channels, steps, rows, columns), torch.randn(2, 64, sound)
     text = TextContext(inputs[2].tokens.expand(2, -1, -1), inputs[2].mask.expand(2, -1))
     made = networks["dit"](video, audio, torch.tensor([0.2, 0.9]), torch.tensor([0.2, 0.9]), text)
     assert made[0].shape == video.shape and made[1].shape == audio.shape
@@ -123,7 +123,7 @@ def test_gradients_reach_every_weight(networks, inputs) -> None:
 
 def test_a_new_refiner_adds_nothing_and_a_trained_one_looks_past_the_border_of_a_token(inputs) -> None:
     noisy = inputs[0]
-    refiner = CellRefiner(64, 16, 24, 2, TORCH)
+    refiner = CellRefiner(DEBUG.dit.video_channels, 16, 24, 2, TORCH)
     torch.nn.init.zeros_(refiner.out.weight)
     torch.nn.init.zeros_(refiner.out.bias)
     clean, tokens = noisy.roll(1, 1), torch.randn(1, 3 * 2 * 3, 24)

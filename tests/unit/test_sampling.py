@@ -13,7 +13,7 @@ from kinetophone.pipelines.text.tokenizer import Tokenizer, split, vocabulary_no
 from kinetophone.pipelines.types import AVLatent, TextContext
 from kinetophone.pipelines.world import synonyms, vocabulary
 
-EMPTY = AVLatent(torch.zeros(1, 64, 2, 4, 4), torch.zeros(1, 64, 5))
+EMPTY = AVLatent(torch.zeros(1, 192, 2, 4, 4), torch.zeros(1, 64, 5))
 
 
 def test_schedule_falls_from_one_to_zero() -> None:
@@ -31,7 +31,7 @@ def test_impossible_schedules_are_refused(bad: dict) -> None:
 
 
 def test_a_denoiser_that_knows_the_answer_is_followed_exactly() -> None:
-    answer = AVLatent(torch.randn(1, 64, 2, 4, 4), torch.randn(1, 64, 5))
+    answer = AVLatent(torch.randn(1, 192, 2, 4, 4), torch.randn(1, 64, 5))
     steps = []
     made = sample_euler(
         lambda x, sigma: answer,
@@ -51,7 +51,7 @@ def test_gaussian_data_comes_out_with_its_own_deviation() -> None:
         gain = deviation**2 * (1 - t) / ((1 - t) ** 2 * deviation**2 + t**2)
         return AVLatent(x.video * gain, None)
 
-    noise = draw_noise(AVLatent(torch.zeros(1, 64, 4, 16, 16), None), 0)
+    noise = draw_noise(AVLatent(torch.zeros(1, 192, 4, 16, 16), None), 0)
     made = sample_euler(denoise, noise, flow_schedule(200, 1.0))
     assert float(made.video.std()) == pytest.approx(deviation, rel=0.02)
 

@@ -22,13 +22,16 @@ from kinetophone.pipelines.train.checkpoint import load_averaged
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
 from kinetophone.pipelines.train.cuts import names_sky, under_another_sky
 from kinetophone.pipelines.train.data import Bucket, base_times, clip_scenes
+from kinetophone.pipelines.train.joint import FINE_WEIGHT, PROBE_CLASSES
 from kinetophone.pipelines.train.levels import Noise, draw_levels
 from kinetophone.pipelines.train.loop import rate_scale, train
 from kinetophone.pipelines.train.task import seed_of
 from kinetophone.pipelines.train.tasks import make_task
-from kinetophone.pipelines.types import AVLatent
+from kinetophone.pipelines.train.widen import widen, with_channels
+from kinetophone.pipelines.types import AVLatent, TextContext
+from kinetophone.pipelines.vae.linear import LinearCodec
 from kinetophone.pipelines.weights.checkpoint import read_checkpoint, save_checkpoint
-from kinetophone.pipelines.weights.load import load_models
+from kinetophone.pipelines.weights.load import build_dit, build_video, load_models
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +204,39 @@ def test_checkpoints_of_other_words_have_no_mean(folder: Path, caplog: pytest.Lo
     assert "grown.safetensors has another configuration, or other words" in caplog.text and not out.exists()
 
 
+@torch.inference_mode()
+def test_wider_weights_make_what_they_made_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = LinearCodec((3, DEBUG.video.frames, DEBUG.video.block, DEBUG.video.block), DEBUG.video.channels)
+    monkeypatch.setattr("kinetophone.pipelines.train.widen.extend_codec", lambda *_: codec)
+    narrow_path = write_checkpoint(folder / "narrow.safetensors", with_channels(DEBUG, 64), seed=4)
+    wide_path = folder / "wide.safetensors"
+    widen(DEBUG, wide_path, narrow_path)
+    checkpoints = [read_checkpoint(path) for path in (narrow_path, wide_path)]
+    assert checkpoints[1].config == DEBUG
+    narrow, wider = (build_dit(checkpoint) for checkpoint in checkpoints)
+    clip, more = torch.randn(1, 64, 2, 2, 2), torch.randn(1, 128, 2, 2, 2)
+    context = TextContext(torch.randn(1, 3, DEBUG.text.width), torch.ones(1, 3, dtype=torch.bool))
+    sound, sigma = torch.randn(1, 64, 5), torch.tensor([0.5])
+    expected = narrow.predict(clip, sound, sigma, sigma, context)
+    found = wider.predict(torch.cat((clip, more), dim=1), sound, sigma, sigma, context)
+    assert torch.allclose(found[0][:, :64], expected[0], atol=1e-5) and not found[0][:, 64:].any()
+    assert torch.allclose(found[1], expected[1], atol=1e-5)
+    window = torch.randn(1, 3, 64, 2, 2)
+    padded = torch.cat((window, torch.randn(1, 3, 128, 2, 2)), dim=2)
+    decoders = [build_video(checkpoint).decoder for checkpoint in checkpoints]
+    features = [decoder.features(x.flatten(1, 2)) for decoder, x in zip(decoders, (window, padded), strict=True)]
+    assert torch.allclose(*features, atol=1e-5)
+
+
+def test_weights_that_cannot_be_widened_are_refused(folder: Path) -> None:
+    path = write_checkpoint(folder / "narrow.safetensors", DEBUG, seed=4)
+    with pytest.raises(ValueError, match="has 192 picture channels of debug"):
+        widen(DEBUG, folder / "never.safetensors", path)
+    with pytest.raises(ValueError, match="it can become mini only if"):
+        widen(CONFIGS["mini"], folder / "never.safetensors", path)
+    assert not (folder / "never.safetensors").exists()
+
+
 def test_clips_that_are_hard_can_be_drawn_more_often(folder: Path) -> None:
     """Never, as often as others, and always, of clips whose one first object goes to the left."""
     shares = {}
@@ -218,9 +254,43 @@ def test_clips_that_are_hard_can_be_drawn_more_often(folder: Path) -> None:
     assert shares[0] == 0 < shares[1] < shares[1e9] == 1
 
 
-def test_what_cannot_be_favoured_is_named(folder: Path) -> None:
-    with pytest.raises(ValueError, match="No action is called 'swim'; there are: still, bounce"):
-        make_task(read_config("cpu", arguments(folder, "hard", **{"options.favour": "{action: {swim: 2}}"})))
+@pytest.mark.parametrize(
+    ("favour", "message"),
+    [("{action: {swim: 2}}", "swim"), ("{action: {hover: -1}}", "from 0 on"), ("{count: {two: many}}", "from 0 on")],
+)
+def test_what_cannot_be_favoured_is_named(folder: Path, favour: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_task(read_config("cpu", arguments(folder, "hard", **{"options.favour": favour})))
+
+
+def test_favour_that_leaves_no_clip_is_refused(folder: Path) -> None:
+    nothing = {"options.favour": "{count: {one: 0, two: 0, three: 0}}"}
+    with pytest.raises(ValueError, match="no clip that `favour` leaves"):
+        make_task(read_config("cpu", arguments(folder, "hard", **nothing))).batch(0, 0, 1)
+
+
+def test_more_coarse_channels_than_there_are_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="at most the 192 picture channels; got 193"):
+        make_task(read_config("cpu", arguments(folder, "fine", **{"options.fine_after": 193})))
+
+
+def test_fine_channels_count_less_the_more_noise_hides_them(folder: Path) -> None:
+    def costs(noise_mean: float) -> tuple[float, float]:
+        """The loss for the same error in the first channel, and in the last."""
+        options = {"options.fine_after": 60, "options.noise_mean": noise_mean, "options.given": 0}
+        task = make_task(read_config("cpu", arguments(folder, "fine", **options)))
+        batch, clean = task.batch(0, 0, 1), task.batch(0, 0, 1)
+        losses = []
+        for channel in (0, -1):
+            wrong = clean["video"].clone()
+            wrong[:, channel] += 1
+            scores = torch.zeros(len(wrong), sum(PROBE_CLASSES), *wrong.shape[2:])
+            made = (wrong, clean["audio"], scores)
+            losses.append(task.loss(lambda *_, made=made: made, batch, torch.Generator().manual_seed(0))[1]["video"])
+        return losses[0], losses[1]
+
+    (coarse, fine), (hidden_coarse, hidden_fine) = costs(-3.0), costs(3.0)
+    assert fine < coarse * FINE_WEIGHT and hidden_fine / hidden_coarse < 0.5 * fine / coarse
 
 
 def test_a_shard_of_another_world_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
 from kinetophone.pipelines.vae.linear import LinearCodec
 from kinetophone.pipelines.vae.mel import inverse_spectrum, log_mel, mel_filters, spectrum
+from kinetophone.pipelines.vae.motion import halfway
 from kinetophone.pipelines.vae.video import VideoAutoencoder
 
 
@@ -22,7 +23,7 @@ def smooth_video(frames: int, height: int = 64, width: int = 96) -> torch.Tensor
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_streamed_decode_equals_whole_decode_exactly(networks, steps: int) -> None:
     vae: VideoAutoencoder = networks["video"]
-    latent = torch.randn(1, 64, steps, 2, 4, generator=torch.Generator().manual_seed(2))
+    latent = torch.randn(1, DEBUG.video.channels, steps, 2, 4, generator=torch.Generator().manual_seed(2))
     whole = vae.decode(latent)
     assert whole.shape == (1, 3, DEBUG.grid.frames(steps), 64, 128)
     assert torch.equal(torch.cat(list(vae.decode_frames(latent)), dim=2), whole)
@@ -31,7 +32,7 @@ def test_streamed_decode_equals_whole_decode_exactly(networks, steps: int) -> No
 
 def test_decoder_is_causal_and_can_start_anywhere(networks) -> None:
     vae: VideoAutoencoder = networks["video"]
-    latent = torch.randn(1, 64, 6, 2, 2)
+    latent = torch.randn(1, DEBUG.video.channels, 6, 2, 2)
     changed = latent.clone()
     changed[:, :, 4:] += 1
     first, second = vae.decode(latent), vae.decode(changed)
@@ -57,6 +58,20 @@ def test_encoding_is_differentiable_both_ways(networks) -> None:
     assert video.grad is not None and video.grad.any()
 
 
+def test_what_moves_is_found_half_way() -> None:
+    texture = torch.rand(1, 3, 32, 80, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    earlier, middle, later = (texture[..., start : start + 64] for start in (0, 3, 6))
+    inside = (..., slice(8, -8))
+    along = (halfway(earlier, later) - middle)[inside].square().mean()
+    assert float(along) < 0.05 * float(((earlier + later) / 2 - middle)[inside].square().mean())
+    assert torch.allclose(halfway(middle, middle), middle, atol=0.02)
+
+
+def test_what_matches_nowhere_is_averaged() -> None:
+    flash, dark = torch.ones(1, 3, 16, 16), -torch.ones(1, 3, 16, 16)
+    assert torch.allclose(halfway(flash, dark), torch.zeros(1, 3, 16, 16), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("shape", "message"),
     [((1, 3, 8, 64, 64), "8 k \\+ 1"), ((1, 3, 9, 60, 64), "multiples of 32"), ((1, 3, 64), "takes")],
@@ -68,8 +83,8 @@ def test_pixels_off_the_grid_are_refused(networks, shape: tuple, message: str) -
 
 def test_bad_latents_are_refused(networks) -> None:
     with pytest.raises(ValueError, match="NaN"):
-        networks["video"].decode(torch.full((1, 64, 1, 2, 2), float("nan")))
-    with pytest.raises(ValueError, match="64, steps"):
+        networks["video"].decode(torch.full((1, DEBUG.video.channels, 1, 2, 2), float("nan")))
+    with pytest.raises(ValueError, match="192, steps"):
         networks["video"].decode(torch.zeros(1, 16, 1, 2, 2))
     with pytest.raises(ValueError, match="NaN"):
         networks["audio"].decode(torch.full((1, 64, 3), float("inf")))
@@ -117,6 +132,22 @@ def test_fitted_codec_beats_the_cosine_basis_on_its_own_data() -> None:
     codec.fit(mixed)
     assert float((codec.decode(codec.encode(mixed)) - mixed).square().mean()) < 1e-4 < float(before)
     assert float(codec.encode(mixed).square().mean()) == pytest.approx(1, rel=0.1)
+
+
+def test_an_extended_codec_keeps_its_channels_and_loses_less() -> None:
+    generator = torch.Generator().manual_seed(0)
+    mixed = torch.randn(4000, 10, generator=generator) @ torch.randn(10, 64, generator=generator) + 3
+    narrow, wide = LinearCodec((4, 16), 4), LinearCodec((4, 16), 10)
+    narrow.fit(mixed)
+    wide.extend(narrow, mixed)
+    coefficients = wide.encode(mixed)
+    assert torch.equal(coefficients[:, :4], narrow.encode(mixed))
+    assert float((wide.decode(coefficients) - mixed).square().mean()) < 1e-4
+    padded = torch.cat((coefficients[:, :4], torch.zeros(len(mixed), 6)), dim=1)
+    assert torch.allclose(wide.decode(padded), narrow.decode(coefficients[:, :4]), atol=1e-5)
+    # Finer channels are weaker, and not all of one size: scaling goes on as it began.
+    deviations = coefficients.std(0)
+    assert deviations.diff().max() < 0.05 and float(deviations[-1]) < float(deviations[4])
 
 
 @pytest.fixture(scope="module")
