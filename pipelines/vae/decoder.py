@@ -76,7 +76,7 @@ class VideoDecoder(nn.Module):
 
     def details(self, features: Tensor, guides: Tensor) -> Tensor:
         """Pixels `[N, 3, H, W]` to add to the upsampled base frames, from `[N, head, 4h, 4w]` and `[N, 9, 8h, 8w]`."""
-        x = F.pixel_shuffle(self.grow(features), 2) + self.look(guides.to(features.dtype))
+        x = F.pixel_shuffle(self.grow(features), 2).add_(self.look(guides.to(features.dtype)))
         for block in self.head:
             x = block(x)
         return F.pixel_shuffle(self.out(F.silu(x)), self.shuffle)
