@@ -155,6 +155,11 @@ class AVTransformer(nn.Module):
         )
 
     def _video_tokens(self, video: Tensor, sigma: Tensor) -> _Tokens:
+        if video.shape[1] != (channels := self.config.video_channels):
+            raise ValueError(
+                f"The picture latent has {video.shape[1]} channels, and this model takes {channels}: it was made for "
+                "another model. Encode the video again, or begin with an empty latent."
+            )
         steps, height, width = video.shape[2:]
         patch = self.config.patch
         tokens = self.video_in(patchify_video(video, patch))

@@ -121,6 +121,11 @@ def test_gradients_reach_every_weight(networks, inputs) -> None:
     assert missing == []
 
 
+def test_a_latent_of_another_model_is_refused(networks, inputs) -> None:
+    with pytest.raises(ValueError, match="has 64 channels, and this model takes 192"):
+        networks["dit"](inputs[0][:, :64], None, SIGMA, None, inputs[2])
+
+
 def test_a_new_refiner_adds_nothing_and_a_trained_one_looks_past_the_border_of_a_token(inputs) -> None:
     noisy = inputs[0]
     refiner = CellRefiner(DEBUG.dit.video_channels, 16, 24, 2, TORCH)
