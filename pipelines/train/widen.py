@@ -23,10 +23,13 @@ def widen(config: Config, out: Path, weights: Path, fast: bool = False) -> None:
     """Write `out`, published weights with the picture channels of `config`, of which `weights` have fewer.
 
     The linear codec keeps its channels and gains finer ones; the networks neither read nor make these yet. `fast`
-    compiles the renderer. Raises ValueError when the two differ in anything but the number of channels.
+    compiles the renderer. Raises ValueError when the two differ in anything but the number of channels, or when the
+    encoder is learned.
     """
     kept = read_checkpoint(weights)
     old, new = kept.config.video.channels, config.video.channels
+    if kept.config.video.encoder != "klt":
+        raise ValueError(f"{weights.name} has a learned encoder; only a linear one can gain channels and keep its own.")
     if old >= new or with_channels(kept.config, new) != config:
         raise ValueError(
             f"{weights.name} has {old} picture channels of {kept.config.name}; it can become {config.name} only if "

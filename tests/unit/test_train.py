@@ -234,6 +234,10 @@ def test_weights_that_cannot_be_widened_are_refused(folder: Path) -> None:
         widen(DEBUG, folder / "never.safetensors", path)
     with pytest.raises(ValueError, match="it can become mini only if"):
         widen(CONFIGS["mini"], folder / "never.safetensors", path)
+    learned = replace(DEBUG, video=replace(DEBUG.video, encoder="causal", channels=64))
+    path = write_checkpoint(folder / "learned.safetensors", learned, seed=4)
+    with pytest.raises(ValueError, match="has a learned encoder"):
+        widen(DEBUG, folder / "never.safetensors", path)
     assert not (folder / "never.safetensors").exists()
 
 
