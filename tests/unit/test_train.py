@@ -343,6 +343,41 @@ def test_the_decoder_learns_on_crops_and_leaves_the_codec_as_it_is(folder: Path)
     assert crops and all(crop.shape == (3, 17, 64, 64) for crop in crops)
 
 
+def test_a_remade_clip_is_wanted_half_way_to_its_original(folder: Path) -> None:
+    remade = {name: 0.3 * torch.randn(3, DEBUG.video.channels, 4, 4, 4) for name in ("made", "clean")}
+    save_file(remade, folder / "pairs.safetensors")
+    options = {
+        "model": "debug", "out": folder / "shows", "steps": 1, "options.codec": folder / "codec.safetensors",
+        "options.compile_renderer": "false", "options.side": 64, "options.crops": 2, "options.batch": 2,
+        "options.pool": folder / "crops", "options.pairs": folder / "pairs.safetensors",
+    }  # fmt: skip
+    task = make_task(read_config("decoder", [f"{key}={value}" for key, value in options.items()]))
+    batch = task.batch(0, 0, 1)
+    assert batch["remade"].shape == (2, DEBUG.video.channels, 3, 2, 2)
+
+    def shown(base: torch.Tensor) -> torch.Tensor:
+        """Full-size frames with this base video."""
+        large = base.repeat_interleave(DEBUG.grid.base_stride, dim=2)
+        for axis in (3, 4):
+            large = large.repeat_interleave(DEBUG.video.upscale, dim=axis)
+        return large[:, :, : DEBUG.grid.frames(3)]
+
+    linear = task.codec.video.decode_base(batch["remade"])
+    right = 2 * batch["wanted"] - linear
+    originals = [task.codec.video.decode_base(clip[None, :, :3]) for clip in remade["clean"]]
+    places = [original.unfold(3, 16, 8).unfold(4, 16, 8) for original in originals]
+    for clip in right:
+        found = [(clip - place[0, :, :, i, j]).abs().max() for place in places for i in range(3) for j in range(3)]
+        assert min(found) < 1e-4
+    losses = {}
+    for share in (0.0, 0.5, 1.0):
+        base = torch.lerp(linear, right, share)
+        made = iter((batch["pixels"], shown(base)))
+        losses[share] = task.loss(lambda latent, made=made: next(made), batch, torch.Generator())[1]
+    assert losses[0.5]["away"] < 1e-5 and losses[0.5]["seams"] < 1e-5
+    assert min(losses[share][name] for share in (0.0, 1.0) for name in ("away", "seams")) > 0.02
+
+
 def test_a_run_starts_from_published_weights(folder: Path) -> None:
     published = write_checkpoint(folder / "published.safetensors", DEBUG)
     first = make_task(read_config("cpu", arguments(folder, "again", **{"options.init": published}))).model()
