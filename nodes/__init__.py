@@ -14,7 +14,7 @@ from .decode import Decode, DecodeAudio, EncodeAudio, EncodeVideo
 from .latent import ConcatAV, EmptyLatent, SeparateAV
 from .load import Loader
 from .marks import DetectWatermark, InvisibleWatermark, PolicyNode, Verify, Watermark
-from .sample import GuidanceNode, Sampler, Schedule
+from .sample import GuidanceNode, Sampler, Schedule, Turbo
 from .save import Save
 from .screenplay import LanguageServer, Preflight, Recaption, ScreenplayEdit, Storyboard
 from .speech import Speak
@@ -23,8 +23,8 @@ from .text import TextEncode
 
 NODES: list[type[io.ComfyNode]] = [
     Loader, Recaption, LanguageServer, Storyboard, ScreenplayEdit, Speak, TextEncode, EmptyLatent,
-    ConcatAV, SeparateAV, Schedule, GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio, DecodeAudio,
-    MixSound, MeasureSync, AlignSync, PolicyNode, Watermark, InvisibleWatermark, Save, Verify,
+    ConcatAV, SeparateAV, Schedule, Turbo, GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio,
+    DecodeAudio, MixSound, MeasureSync, AlignSync, PolicyNode, Watermark, InvisibleWatermark, Save, Verify,
     DetectWatermark,
 ]  # fmt: skip
 

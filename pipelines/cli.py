@@ -39,7 +39,7 @@ from .screenplay.recaption import shot_description
 from .screenplay.storyboard import read_screenplay
 from .text.tokenizer import vocabulary_note
 from .types import Screenplay, Shot, VideoShape
-from .weights.card import DEFAULT_CARD, card_names, read_card
+from .weights.card import DEFAULT_CARD, Card, card_names, read_card
 from .weights.checkpoint import published_words
 from .weights.load import Models, load_models
 
@@ -74,18 +74,30 @@ def run(options: argparse.Namespace) -> Path:
     screenplay = _screenplay(options)
     if not out.parent.is_dir():
         raise ValueError(f"The folder {out.parent} does not exist. Create it first, or choose another.")
-    card = read_card(options.card)
-    models = load_models(Path(options.weights) if options.weights else card.name)
+    card, negative = read_card(options.card), options.negative or screenplay.negative
+    steps, guidance = _effort(options, card, negative)
+    models = load_models(
+        Path(options.weights) if options.weights else card.name, turbo=card.turbo_path if options.turbo else None
+    )
     width, height = _size(options, models)
     request = Request(
-        screenplay.prompt, width, height, screenplay.seconds, options.negative or screenplay.negative, options.seed,
-        options.steps or card.steps, card.shift,
-        Guidance(options.guidance or card.guidance_video, options.guidance or card.guidance_audio), screenplay.shots,
+        screenplay.prompt, width, height, screenplay.seconds, negative, options.seed, options.steps or steps,
+        card.shift, guidance, screenplay.shots,
     )  # fmt: skip
     badge, identity = _badge(options, request.plan(models.config).shape), _identity(options)
     _notes(request, models)
     clip = _progress_of_sampling(request, models)
     return _progress_of_writing(marked(clip, badge) if badge else clip, out, options, identity)
+
+
+def _effort(options: argparse.Namespace, card: Card, negative: str) -> tuple[int, Guidance]:
+    """Steps that the model likes, and guidance, which is part of the weights where turbo is on."""
+    if not options.turbo:
+        picture, sound = options.guidance or card.guidance_video, options.guidance or card.guidance_audio
+        return card.steps, Guidance(picture, sound)
+    if options.guidance or negative:
+        raise ValueError("Turbo has its guidance built in: leave out --guidance and negative prompts, or --turbo.")
+    return card.turbo_steps, Guidance(1.0, 1.0)
 
 
 def _verify(path: Path) -> int:
@@ -153,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same video (%(default)s)")
     parser.add_argument("--steps", type=int, help="sampling steps (the model card's)")
     parser.add_argument("--guidance", type=float, help="how literally to follow the prompt (the model card's)")
+    parser.add_argument("--turbo", action="store_true", help="a fourth of the passes; no guidance, no negative prompt")
     parser.add_argument("--card", default=DEFAULT_CARD, help=f"model card: {', '.join(card_names())}")
     parser.add_argument("--weights", help="a checkpoint file, instead of the card's own")
     parser.add_argument("--format", default=DEFAULT_FORMAT, choices=list(formats()))

@@ -54,6 +54,8 @@ def generate(request: Request, models: Models, on_step: OnStep | None = None) ->
     with torch.inference_mode():
         latent = sample(request, models, shape, on_step)
     lineage: dict[str, Any] = {**asdict(request), "model": models.config.name, "weights": models.digest}
+    if models.turbo:
+        lineage["turbo"] = models.turbo
     return decode_clip(latent, models.video, models.audio, lineage)
 
 

@@ -5,7 +5,8 @@ python scripts/train.py gpu --leg 1 one GPU, three legs of under ten minutes eac
 python scripts/train.py debug       the same commands on the debug configuration, some minutes: does everything run?
 
 Whatever is done already is not done again: a command that was stopped goes on where it was. The last leg writes
-`runs/<machine>/table.md`, which compares the candidate, and its mean with the weights that ship, with these.
+`runs/<machine>/table.md`, which compares the candidate, and its mean with the weights that ship, with these. The turbo
+adapter that it makes and measures is that of the mean.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Machine:
     joint: float
     leg: float
     decoder: float
+    distill: float
     batch: int
     clips: int
     shards: int
@@ -52,9 +54,9 @@ class Machine:
 FEW = ("options.clips=4", "options.compile_renderer=false")
 CORES = os.cpu_count() or 2
 MACHINES = {
-    "cpu": Machine(75, 0, 15, 40, 500, 90, max(1, CORES // 2)),
-    "gpu": Machine(18.5, 8.5, 2, 256, 2000, 240, max(1, CORES - 2)),
-    "debug": Machine(0.02, 0, 0.02, 2, 10, 1, 1, ("model=debug", "precision=fp32", *FEW)),
+    "cpu": Machine(75, 0, 15, 30, 40, 500, 90, max(1, CORES // 2)),
+    "gpu": Machine(18.5, 8.5, 2, 1, 256, 2000, 240, max(1, CORES - 2)),
+    "debug": Machine(0.02, 0, 0.02, 0.02, 2, 10, 1, 1, ("model=debug", "precision=fp32", *FEW)),
 }
 
 
@@ -121,9 +123,9 @@ class Recipe:
         self._train_joint()
 
     def third(self) -> None:
-        """The rest of the transformer, a decoder that knows its mistakes, and the table."""
-        names = ("joint/last", "pairs", "candidate", "mean")
-        joint, pairs, candidate, mean = (f"{self.out}/{name}.safetensors" for name in names)
+        """The rest of the transformer, a decoder that knows its mistakes, the turbo adapter, and the table."""
+        names = ("joint/last", "pairs", "candidate", "mean", "turbo")
+        joint, pairs, candidate, mean, turbo = (f"{self.out}/{name}.safetensors" for name in names)
         self._train_joint()
         self._run("pairs", pairs, joint, *self.machine.extra, f"options.codec={self.start}", "options.text=",
                   "options.shards={4x8x14: 1}", *self._pool())  # fmt: skip
@@ -133,26 +135,40 @@ class Recipe:
         self._run("export", candidate, f"joint={joint}", f"decoder={self.out}/decoder/last.safetensors",
                   f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
         self._run("soup", mean, self.start, candidate)
+        self._run("distill", *self._distill(mean))
+        self._run("adapter", turbo, "distill", *self._distill(mean))
         self._run("evaluate", f"{self.out}/table.md", self.start, candidate, mean, "--clips", str(self.machine.clips),
-                  "--turbo", "10", "--jobs", str(self.machine.workers), *self._compiled())  # fmt: skip
+                  "--few", "10", "--turbo", turbo, "--jobs", str(self.machine.workers), *self._compiled())  # fmt: skip
 
     def _train_joint(self) -> None:
         self._run("cpu", *self._joint())
 
     def _joint(self) -> list[str]:
-        m, names = self.machine, ", ".join(f"{name}: {share}" for name, share in BUCKETS.items())
-        shards = ", ".join(f"{name}: {m.shards_of(name)}" for name in BUCKETS)
+        m = self.machine
         return [
-            *m.extra, "steps=1000000", f"minutes={m.joint}", f"leg={m.leg}", "decay=0.5", "warmup=40",
-            f"seed={self.seed}",
-            f"compile={str(self.name != 'debug').lower()}", f"out={self.out}/joint", "sheet_every=1000000",
-            f"options.batch={m.batch}", f"options.init={self.start}", f"options.codec={self.start}", "options.text=",
+            *self._clips("joint", self.start), f"minutes={m.joint}", f"leg={m.leg}", "decay=0.5", "warmup=40",
+            f"options.batch={m.batch}", "options.text=",
             "options.noise_mean=1.0", "options.noise_spread=1.3", "options.object_weight=3.0",
-            f"options.favour={FAVOUR}",
-            f"options.buckets={{{names}}}",
-            f"options.shards={{{shards}}}",
+            f"options.favour={FAVOUR}", "options.cuts=0.06",
             # Where all is rendered before, nothing has to be waited for.
-            f"options.first_shards={8 if m.leg else m.shards}", "options.cuts=0.06", *self._pool(),
+            f"options.first_shards={8 if m.leg else m.shards}",
+        ]  # fmt: skip
+
+    def _distill(self, teacher: str) -> list[str]:
+        m = self.machine
+        return [
+            *self._clips("distill", teacher), f"minutes={m.distill}", f"options.batch={max(2, m.batch // 2)}",
+            f"options.first_shards={m.shards}",
+        ]  # fmt: skip
+
+    def _clips(self, task: str, start: str) -> list[str]:
+        """What both runs on the pool of clips have in common."""
+        names = ", ".join(f"{name}: {share}" for name, share in BUCKETS.items())
+        shards = ", ".join(f"{name}: {self.machine.shards_of(name)}" for name in BUCKETS)
+        return [
+            *self.machine.extra, "steps=1000000", f"seed={self.seed}", f"compile={str(self.name != 'debug').lower()}",
+            f"out={self.out}/{task}", "sheet_every=1000000", f"options.init={start}", f"options.codec={start}",
+            f"options.buckets={{{names}}}", f"options.shards={{{shards}}}", *self._pool(),
         ]  # fmt: skip
 
     def _pool(self) -> list[str]:

@@ -15,6 +15,8 @@ from ..sampling.guidance import Guidance
 from ..types import AVLatent
 
 WRAPPER_KEY = "kinetophone"
+# Set on a MODEL that follows the prompt without guidance.
+TURBO_KEY = "kinetophone_turbo"
 
 
 class KinetophoneGuider(comfy.samplers.CFGGuider):
@@ -22,6 +24,11 @@ class KinetophoneGuider(comfy.samplers.CFGGuider):
 
     def __init__(self, patcher: Any, positive: Any, negative: Any, guidance: Guidance) -> None:
         super().__init__(patcher)
+        if guidance.needs_negative and patcher.get_attachment(TURBO_KEY):
+            raise ValueError(
+                "A model with Turbo follows the prompt by itself, and would follow it twice: set picture and sound of "
+                "Guidance to 1."
+            )
         self.guidance = guidance
         self.shapes: list[Any] = []
         self.set_conds(positive, negative)

@@ -32,10 +32,11 @@ CARD_KEY = "kinetophone_card"
 
 @dataclass(frozen=True)
 class About:
-    """What a user should know before using a model; `seconds` is the trained range of lengths, where it is known."""
+    """What is known of a model: the trained range of its lengths, and its turbo adapter, where its card tells them."""
 
     licence: str
-    seconds: tuple[float, float] | None
+    seconds: tuple[float, float] | None = None
+    turbo: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def load(path: Path, precision: str = "auto") -> Loaded:
     model = make_model(checkpoint, PRECISIONS[precision])
     model.model.latent_format.preview = _preview(video)
     card = next((card for card in map(read_card, card_names()) if card.path == path), None)
-    model.set_attachments(CARD_KEY, About(checkpoint.licence, card.seconds if card else None))
+    known = (card.seconds, card.turbo_path) if card else ()
+    model.set_attachments(CARD_KEY, About(checkpoint.licence, *known))
     model.cached_patcher_init = (_reload, (str(path), precision))
     return Loaded(
         model,

@@ -6,6 +6,7 @@ python -m kinetophone.pipelines.train fill CONFIG      render the clips that a c
 python -m kinetophone.pipelines.train pairs OUT WEIGHTS   clips as a transformer remakes them, for the decoder
 python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
 python -m kinetophone.pipelines.train soup OUT WEIGHTS ..   the mean of checkpoints that one run made of another
+python -m kinetophone.pipelines.train adapter OUT CONFIG [k=v ..]   the turbo adapter that such a run has learned
 python -m kinetophone.pipelines.train average OUT LAST    keep the averaged weights of a run alone, half as precise
 python -m kinetophone.pipelines.train widen OUT WEIGHTS   more channels for the picture, to train on
 python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
@@ -35,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=500, help="evaluate: held-out prompts")
     parser.add_argument("--guidance", type=float, default=3.0, help="evaluate: guidance scale")
     parser.add_argument("--steps", type=int, default=20, help="evaluate: sampling steps")
-    parser.add_argument("--turbo", type=int, default=0, help="evaluate: so few steps too, for the last checkpoint")
+    parser.add_argument("--few", type=int, default=0, help="evaluate: so few steps too, for the last checkpoint")
+    parser.add_argument("--turbo", type=Path, help="evaluate: this adapter too, for the last checkpoint")
     parser.add_argument(
         "--compile", action="store_true", help="evaluate, fit, widen: render faster, with a C++ compiler"
     )
@@ -90,6 +92,13 @@ def _soup(options: argparse.Namespace) -> None:
     soup(out, weights)
 
 
+def _adapter(options: argparse.Namespace) -> None:
+    from .export import export_adapter
+
+    out, config, *overrides = options.arguments
+    export_adapter(Path(out), read_config(config, overrides))
+
+
 def _widen(options: argparse.Namespace) -> None:
     from .widen import widen
 
@@ -117,8 +126,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .evaluate import Settings, evaluate
 
     settings = Settings(
-        options.clips, options.steps, options.guidance, turbo=options.turbo, compile=options.compile, jobs=options.jobs
-    )
+        options.clips, options.steps, options.guidance, few=options.few, turbo=options.turbo, compile=options.compile,
+        jobs=options.jobs,
+    )  # fmt: skip
     out, *weights = (Path(argument) for argument in options.arguments)
     logging.info("%s", evaluate(out, weights, options.detector or LANDED, settings))
 
@@ -132,6 +142,7 @@ def _label(options: argparse.Namespace) -> None:
 
 _COMMANDS = {
     "fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "soup": _soup, "average": _average,
+    "adapter": _adapter,
     "widen": _widen, "evaluate": _evaluate, "label": _label,
 }  # fmt: skip
 

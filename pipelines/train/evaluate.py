@@ -27,6 +27,7 @@ from ..sampling.loop import sample_euler
 from ..sampling.noise import draw_noise
 from ..sampling.schedule import flow_schedule
 from ..types import AVLatent, TextContext
+from ..weights.adapter import read_adapter
 from ..weights.load import Models, load_models
 from .data import Bucket, base_times, clip_scenes
 from .detector import load_detector
@@ -59,15 +60,16 @@ Source = Callable[[Case, int], Clips]
 class Settings:
     """How a checkpoint is sampled for the test.
 
-    `turbo` samples the last checkpoint in so few steps too; `compile` renders the real clips several times as fast;
-    `jobs` processes share the batches.
+    `few` samples the last checkpoint in so few steps too, `turbo` with that adapter and as it wants; `compile` renders
+    the real clips several times as fast; `jobs` processes share the batches.
     """
 
     clips: int = 500
     steps: int = 20
     guidance: float = 3.0
     bucket: str = "7x8x14"
-    turbo: int = 0
+    few: int = 0
+    turbo: Path | None = None
     compile: bool = False
     jobs: int = 1
 
@@ -116,10 +118,14 @@ def _measure_share(
         "autoencoder": lambda case, index: reconstruct(first, case.clips),
         **{name: generator(model, settings) for name, model in models.items()},
     }
+    name, model = list(models.items())[-1]
+    if settings.few:
+        few = f"{name}, {settings.few} step{'s' * (settings.few > 1)}"
+        sources[few] = generator(model, replace(settings, steps=settings.few))
     if settings.turbo:
-        name, model = list(models.items())[-1]
-        few = f"{name}, {settings.turbo} step{'s' * (settings.turbo > 1)}"
-        sources[few] = generator(model, replace(settings, steps=settings.turbo))
+        quick = load_models(weights[-1], turbo=settings.turbo)
+        steps = read_adapter(settings.turbo).steps
+        sources[f"{name}, turbo"] = generator(quick, replace(settings, steps=steps, guidance=1.0))
     tallies, reference = {name: Tally() for name in sources}, Tally()
     for index in tqdm(range(job, settings.clips // BATCH, settings.jobs), disable=job > 0):
         case, other = (make_case(first.config.grid, settings, seed_of(SEED, index, kind)) for kind in (0, 1))

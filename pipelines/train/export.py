@@ -12,8 +12,11 @@ from torch import Tensor
 
 from .. import world
 from ..model.config import Config
+from ..weights.adapter import DOWN, PREFIX, UP, base_of, save_adapter
 from ..weights.checkpoint import read_checkpoint, save_checkpoint
-from .checkpoint import load_averaged
+from .checkpoint import load_averaged, load_part
+from .config import RunConfig
+from .distill import DistillOptions
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,20 @@ def soup(out: Path, weights: list[Path]) -> None:
         out, first.config, first.words, tensors, synonyms=first.synonyms, licence=first.licence, metrics={}
     )
     log.info("%s: the mean of %d, %s", out, len(parts), digest)
+
+
+def export_adapter(out: Path, run: RunConfig) -> None:
+    """Write `out`, the turbo adapter that a run of `distill` has learned, from its averaged weights."""
+    options = DistillOptions.parse(run.options)
+    teacher = read_checkpoint(Path(options.init))
+    tensors = {}
+    for name, value in load_part(Path(run.out) / "last.safetensors", "dit.").items():
+        layer, _, part = name.partition(".parametrizations.weight.0.")
+        tensors[f"{PREFIX}{layer}{UP if part == 'up' else DOWN}"] = value
+    digest = save_adapter(
+        out, tensors, base_of(teacher), steps=options.turbo_steps, guidance=options.guidance, licence=teacher.licence
+    )
+    log.info("%s: %.1f MB, %s", out, out.stat().st_size / 1e6, digest)
 
 
 def label(path: Path, evaluation: Path) -> None:

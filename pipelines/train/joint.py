@@ -6,7 +6,7 @@ import functools
 import random
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -102,11 +102,11 @@ class JointOptions:
         return self.shards if isinstance(self.shards, int) else self.shards[bucket]
 
     @classmethod
-    def parse(cls, data: dict[str, Any]) -> JointOptions:
+    def parse(cls, data: dict[str, Any]) -> Self:
         """From the run file's `options`; unknown keys raise ValueError."""
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
-            raise ValueError(f"The joint task has no options {sorted(unknown)}.")
+            raise ValueError(f"This task has no options {sorted(unknown)}.")
         options = cls(**data)
         for name, classes in options.favour.items():
             known = world.LABEL_NAMES.get(name, ())
@@ -168,10 +168,11 @@ class JointTask:
     """Rectified flow on both streams with independent levels, given first frames, and dropped captions."""
 
     name = "joint"
+    options_type = JointOptions
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
-        self.options = JointOptions.parse(run.options)
+        self.options = self.options_type.parse(run.options)
         self.codec = load_codec(self.config, Path(self.options.codec))
         o = self.options
         if o.fine_after > (channels := self.config.dit.video_channels):
@@ -269,14 +270,14 @@ class JointTask:
         o = self.options
         noise = Noise(o.noise_mean, o.noise_spread)
         levels = draw_levels(clean, generator, free=o.free_levels, given=o.given, noise=noise)
-        noisy = AVLatent(_noised(clean.video, levels.video, generator), _noised(clean.audio, levels.audio, generator))
+        noisy = AVLatent(noised(clean.video, levels.video, generator), noised(clean.audio, levels.audio, generator))
         dtype = torch.bfloat16 if self.lowers(forward) else torch.float32
         video, audio, scores = forward(batch["ids"], noisy.to(dtype), levels, batch.get("spans"))
-        seen = 1 - _broadcast(levels.video, clean.video)
+        seen = 1 - broadcast(levels.video, clean.video)
         objects = (batch["classes"][:, 1:2] > 0) * seen
         importance = (1 + o.object_weight * objects) * _channel_weights(seen, clean.video.shape[1], o.fine_after)
-        video_loss = _weighted_error(video, clean.video, levels.video, importance)
-        audio_loss = _weighted_error(audio, clean.audio, levels.audio)
+        video_loss = weighted_error(video, clean.video, levels.video, importance)
+        audio_loss = weighted_error(audio, clean.audio, levels.audio)
         probe_loss = _probe_error(scores.float(), batch["classes"].long())
         total = video_loss + o.audio_weight * audio_loss + o.probe_weight * probe_loss
         losses = {"video": video_loss, "audio": audio_loss, "probe": probe_loss}
@@ -288,6 +289,10 @@ class JointTask:
         return getattr(forward, "dtype", torch.float32) == torch.bfloat16
 
     def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
+        self.draw_sheet(model, Guidance(), 16, folder / f"sheet-{step:06d}.png")
+
+    def draw_sheet(self, model: nn.Module, guidance: Guidance, steps: int, path: Path) -> None:
+        """Write a picture of what the model makes of a few prompts."""
         bucket = Bucket.parse(self.options.sheet_bucket)
         count = len(SHEET_PROMPTS)
         grid = self.config.grid
@@ -298,10 +303,10 @@ class JointTask:
         with torch.no_grad():
             positive = model.text(self.tokenizer.encode(SHEET_PROMPTS))
             negative = model.text(self.tokenizer.encode([""] * count))
-            denoiser = guided_denoiser(model.dit, positive, negative, Guidance())
-            latent = sample_euler(denoiser, draw_noise(empty, 1), flow_schedule(16))
+            denoiser = guided_denoiser(model.dit, positive, negative, guidance)
+            latent = sample_euler(denoiser, draw_noise(empty, 1), flow_schedule(steps))
             base = self.codec.video.decode_base(latent.video) / 2 + 0.5
-        contact_sheet(base, folder / f"sheet-{step:06d}.png")
+        contact_sheet(base, path)
 
 
 def load_codec(config: Config, path: Path) -> Codec:
@@ -316,14 +321,15 @@ def load_codec(config: Config, path: Path) -> Codec:
     return Codec(config.grid, video.eval().requires_grad_(False), audio.eval().requires_grad_(False))
 
 
-def _noised(clean: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
+def noised(clean: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:
+    """A stream with noise of levels `[B, T]`."""
     noise = torch.randn(clean.shape, generator=generator, device=clean.device)
-    return torch.lerp(clean, noise, _broadcast(level, clean))
+    return torch.lerp(clean, noise, broadcast(level, clean))
 
 
-def _weighted_error(predicted: Tensor, clean: Tensor, level: Tensor, importance: Tensor | float = 1.0) -> Tensor:
+def weighted_error(predicted: Tensor, clean: Tensor, level: Tensor, importance: Tensor | float = 1.0) -> Tensor:
     """Velocity loss of the cells that are noisy at all."""
-    level = _broadcast(level, clean)
+    level = broadcast(level, clean)
     weight = importance * (level > 0) / level.clamp_min(WEIGHT_FLOOR).square()
     return ((predicted.float() - clean).square() * weight).mean()
 
@@ -343,5 +349,6 @@ def _probe_error(scores: Tensor, classes: Tensor) -> Tensor:
     return torch.stack([F.cross_entropy(score, wanted) for score, wanted in parts]).sum()
 
 
-def _broadcast(level: Tensor, latent: Tensor) -> Tensor:
+def broadcast(level: Tensor, latent: Tensor) -> Tensor:
+    """Values per latent step `[B, T]` with axes of length 1 so that they broadcast to a latent."""
     return level.reshape(len(level), 1, -1, *[1] * (latent.ndim - 3))

@@ -47,11 +47,11 @@ def train(task: Task, config: RunConfig) -> nn.Module:
     with _place(config) as place:
         model = task.model().to(place.device)
         if config.compile:
-            _compile_layers(model)
+            compile_layers(model)
         if place.ranks > 1:
             _shard(model, place)
         optimizers = _optimizers(model, config)
-        ema = {name: p.detach().clone() for name, p in model.named_parameters()}
+        ema = {name: p.detach().clone() for name, p in trained(model)}
         out = Path(config.out)
         last, done = out / "last.safetensors", checkpoint.Progress()
         if last.is_file():
@@ -59,9 +59,14 @@ def train(task: Task, config: RunConfig) -> nn.Module:
             log.info("resumed %s at step %d", last, done.step)
         _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out))
         with torch.no_grad():
-            for name, parameter in model.named_parameters():
+            for name, parameter in trained(model):
                 parameter.copy_(ema[name])
     return model
+
+
+def trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Name and parameter of everything that is not frozen."""
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
 
 
 @dataclass
@@ -121,7 +126,7 @@ def _step(
         optimizer.zero_grad(set_to_none=True)
     decay = min(config.ema, (1 + state.step) / (10 + state.step))
     with torch.no_grad():
-        for name, parameter in state.model.named_parameters():
+        for name, parameter in trained(state.model):
             state.ema[name].lerp_(parameter, 1 - decay)
     return float(loss.detach()), values
 
@@ -150,7 +155,7 @@ def _agreed(seconds: float, place: Place) -> float:
 def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside layers, AdamW for everything else (Muon: Jordan 2024)."""
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in trained(model):
         matrix = bool(config.muon_rate) and parameter.ndim == 2 and "layers." in name and "table" not in name
         factor = next((f for prefix, f in config.rates.items() if name.startswith(prefix)), 1.0)
         groups.setdefault((matrix, factor), []).append(parameter)
@@ -181,7 +186,7 @@ def _forward(model: nn.Module, place: Place) -> Forward:
     return call
 
 
-def _compile_layers(model: nn.Module) -> None:
+def compile_layers(model: nn.Module) -> None:
     """Compile layer by layer: one layer's code serves all, and a new clip size costs seconds, not minutes."""
     torch._dynamo.config.recompile_limit = 64
     for module in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
@@ -218,14 +223,14 @@ def _place(config: RunConfig) -> Iterator[Place]:
 
 
 def _sheet(task: Task, state: _State) -> None:
-    raw = {name: p.detach().clone() for name, p in state.model.named_parameters()}
+    raw = {name: p.detach().clone() for name, p in trained(state.model)}
     with torch.no_grad():
-        for name, parameter in state.model.named_parameters():
+        for name, parameter in trained(state.model):
             parameter.copy_(state.ema[name])
         try:
             task.sheet(state.model, state.out, state.step)
         finally:
-            for name, parameter in state.model.named_parameters():
+            for name, parameter in trained(state.model):
                 parameter.copy_(raw[name])
 
 

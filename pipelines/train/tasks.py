@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from .config import RunConfig
 from .decoder import DecoderTask
+from .distill import DistillTask
 from .joint import JointTask
 from .stills import StillsTask
 from .task import Task
@@ -16,6 +17,7 @@ from .words import WordsTask
 TASKS: dict[str, Callable[[RunConfig], Task]] = {
     "words": WordsTask,
     "joint": JointTask,
+    "distill": DistillTask,
     "decoder": DecoderTask,
     "vocoder": VocoderTask,
     "stills": StillsTask,

@@ -13,7 +13,10 @@ DEFAULT_CARD = "mini"
 
 @dataclass(frozen=True)
 class Card:
-    """One entry of `weights/cards`. `seconds` is the trained range of lengths; `file` is relative to `weights`."""
+    """One entry of `weights/cards`. `seconds` is the trained range of lengths.
+
+    `file` and its adapter `turbo`, for `turbo_steps` steps of one pass, are relative to `weights`.
+    """
 
     name: str
     label: str
@@ -25,10 +28,16 @@ class Card:
     shift: float
     guidance_video: float
     guidance_audio: float
+    turbo: str
+    turbo_steps: int
 
     @property
     def path(self) -> Path:
         return FOLDER / self.file
+
+    @property
+    def turbo_path(self) -> Path:
+        return FOLDER / self.turbo
 
 
 def card_names() -> list[str]:

@@ -92,11 +92,16 @@ def save_checkpoint(
         "licence": licence,
         "digest": digest,
     }
+    write_tensors(path, stored, metadata)
+    return digest
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file, all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    save_file(stored, partial, metadata)
+    save_file(tensors, partial, metadata)
     os.replace(partial, path)
-    return digest
 
 
 def digest_of(tensors: dict[str, Tensor]) -> str:

@@ -16,6 +16,7 @@ from ..text.encoder import TextEncoder
 from ..text.tokenizer import Tokenizer
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
+from .adapter import read_adapter
 from .card import read_card
 from .checkpoint import Checkpoint, read_checkpoint
 
@@ -24,7 +25,7 @@ M = TypeVar("M", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Models:
-    """The networks of one checkpoint, in evaluation mode, and the checkpoint's hash."""
+    """The networks of one checkpoint, in evaluation mode, and the hashes of it and of its turbo adapter, if any."""
 
     config: Config
     tokenizer: Tokenizer
@@ -33,15 +34,19 @@ class Models:
     video: VideoAutoencoder
     audio: AudioAutoencoder
     digest: str
+    turbo: str = ""
 
 
-def load_models(source: str | Path, device: torch.device | str = "cpu") -> Models:
-    """Load a card by name, or a checkpoint by path, for use on `device`.
+def load_models(source: str | Path, device: torch.device | str = "cpu", turbo: Path | None = None) -> Models:
+    """Load a card by name, or a checkpoint by path, for use on `device`, with a `turbo` adapter if one is given.
 
     The transformer and the text encoder compute in the best type of the device, the autoencoders in float32.
     """
     path = source if isinstance(source, Path) else read_card(source).path
     checkpoint = read_checkpoint(path)
+    adapter = read_adapter(turbo) if turbo else None
+    if adapter:
+        checkpoint = adapter.applied(checkpoint)
     config = checkpoint.config
     cuda = torch.device(device).type == "cuda"
     dtype = torch.bfloat16 if cuda else best_cpu_dtype()
@@ -53,6 +58,7 @@ def load_models(source: str | Path, device: torch.device | str = "cpu") -> Model
         build_video(checkpoint).to(device),
         build_audio(checkpoint).to(device),
         checkpoint.digest,
+        adapter.digest if adapter else "",
     )
 
 

@@ -336,3 +336,54 @@ def test_the_host_makes_the_picture_that_the_command_line_makes(host: Host, base
     ours, theirs, other = (torch.cat(list(clip.frames())).float() for clip in clips)
     assert (ours - theirs).abs().mean() < 3 < (ours - other).abs().mean()
     assert torch.allclose(clips[0].sound.waveform, clips[1].sound.waveform, atol=0.1)
+
+
+@pytest.fixture(scope="module")
+def mini(host: Host) -> tuple:
+    """The built-in model: MODEL, CLIP and both VAEs."""
+    return host.call("KinetophoneLoader", card="mini", precision="fp32")
+
+
+def turbo_guider(host: Host, mini: tuple, scale: float) -> object:
+    model = host.call("KinetophoneTurbo", model=mini[0], strength=1.0)[0]
+    conds = host.call("KinetophoneTextEncode", clip=mini[1], prompt="a red ball bounces", negative="")
+    return host.call(
+        "KinetophoneGuidance", model=model, positive=conds[0], negative=conds[1], picture=scale, sound=1.0, coupling=1.0
+    )[0]
+
+
+@torch.inference_mode()
+def test_turbo_makes_what_the_command_line_makes_in_one_pass_a_step(host: Host, mini: tuple) -> None:
+    from kinetophone.pipelines.generate import Request, sample
+    from kinetophone.pipelines.sampling.guidance import Guidance
+    from kinetophone.pipelines.weights.card import read_card
+    from kinetophone.pipelines.weights.load import load_models
+
+    guider = turbo_guider(host, mini, 1.0)
+    rows: list[int] = []
+    transformer = mini[0].model.diffusion_model
+    hook = transformer.register_forward_pre_hook(lambda module, arguments: rows.append(len(arguments[1])))
+    sigmas = host.call("KinetophoneSchedule", steps=4, shift=1.5, denoise=1.0)[0]
+    latent = host.call("KinetophoneEmptyLatent", **TINY)[0]
+    made = host.call("KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=1, sampler_name="euler")
+    hook.remove()
+    assert rows == [1] * 4
+    request = Request("a red ball bounces", 128, 64, 1.0, seed=1, steps=4, guidance=Guidance(1.0, 1.0))
+    expected = {}
+    for turbo in (None, read_card("mini").turbo_path):
+        models = load_models("mini", turbo=turbo)
+        models.dit.float(), models.text.float()
+        expected[turbo is None] = sample(request, models, request.plan(models.config).shape).video
+    found = made[0]["samples"].unbind()[0]
+    near, far = ((found - other).abs().mean() for other in (expected[False], expected[True]))
+    assert near < 0.02 and far > 5 * near
+
+
+def test_turbo_is_not_guided_twice_and_leaves_other_models_alone(host: Host, mini: tuple, loaded: tuple) -> None:
+    with pytest.raises(ValueError, match="set picture and sound of Guidance to 1"):
+        turbo_guider(host, mini, 3.0)
+    with pytest.raises(ValueError, match="no turbo adapter"):
+        host.call("KinetophoneTurbo", model=loaded[0], strength=1.0)
+    turbo = host.call("KinetophoneTurbo", model=mini[0], strength=1.0)[0]
+    with pytest.raises(ValueError, match="has its turbo adapter already"):
+        host.call("KinetophoneTurbo", model=turbo, strength=1.0)

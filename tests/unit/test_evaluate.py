@@ -31,6 +31,7 @@ from kinetophone.pipelines.train.measure import (
 )
 from kinetophone.pipelines.train.tasks import make_task
 from kinetophone.pipelines.vae.audio import AudioAutoencoder
+from kinetophone.pipelines.weights.adapter import base_of, save_adapter
 from kinetophone.pipelines.weights.checkpoint import read_checkpoint
 from kinetophone.pipelines.world.scene import BEACON
 
@@ -176,10 +177,15 @@ def test_evaluation_writes_a_table_and_sheets(tmp_path: Path, monkeypatch: pytes
     weights = write_checkpoint(tmp_path / "candidate.safetensors", DEBUG)
     monkeypatch.setattr(evaluation, "load_detector", lambda path, mels: Detector(mels).eval())
     monkeypatch.setattr(evaluation, "BATCH", 2)
-    settings = evaluation.Settings(clips=4, steps=2, bucket="2x2x2", turbo=1)
+    adapter, base = tmp_path / "turbo.safetensors", base_of(read_checkpoint(weights))
+    save_adapter(adapter, {}, base, steps=2, guidance=3.0, licence="none")
+    settings = evaluation.Settings(clips=4, steps=2, bucket="2x2x2", few=1, turbo=adapter)
     text = evaluation.evaluate(tmp_path / "card.md", [weights], Path("unused"), settings)
     assert (tmp_path / "card.md").read_text("utf-8") == text
-    assert "| | real clips | autoencoder | candidate | candidate, 1 step |" in text and "binding" in text
+    assert (
+        "| | real clips | autoencoder | candidate | candidate, 1 step | candidate, turbo |" in text
+        and "binding" in text
+    )
     assert (tmp_path / "card-candidate.png").stat().st_size > 500
     digest = read_checkpoint(weights).digest
     assert main(["label", str(weights), str(tmp_path / "card.json")]) == 0
