@@ -75,8 +75,9 @@ def export_adapter(out: Path, run: RunConfig) -> None:
     teacher = read_checkpoint(Path(options.init))
     tensors = {}
     for name, value in load_part(Path(run.out) / "last.safetensors", "dit.").items():
-        layer, _, part = name.partition(".parametrizations.weight.0.")
-        tensors[f"{PREFIX}{layer}{UP if part == 'up' else DOWN}"] = value
+        layer, learned, part = name.partition(".parametrizations.weight.0.")
+        if learned:
+            tensors[f"{PREFIX}{layer}{UP if part == 'up' else DOWN}"] = value
     digest = save_adapter(
         out, tensors, base_of(teacher), steps=options.turbo_steps, guidance=options.guidance, licence=teacher.licence
     )

@@ -51,7 +51,7 @@ def train(task: Task, config: RunConfig) -> nn.Module:
         if place.ranks > 1:
             _shard(model, place)
         optimizers = _optimizers(model, config)
-        ema = {name: p.detach().clone() for name, p in trained(model)}
+        ema = {name: p.detach().clone() for name, p in model.named_parameters()}
         out = Path(config.out)
         last, done = out / "last.safetensors", checkpoint.Progress()
         if last.is_file():
@@ -59,14 +59,9 @@ def train(task: Task, config: RunConfig) -> nn.Module:
             log.info("resumed %s at step %d", last, done.step)
         _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out))
         with torch.no_grad():
-            for name, parameter in trained(model):
+            for name, parameter in model.named_parameters():
                 parameter.copy_(ema[name])
     return model
-
-
-def trained(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Name and parameter of everything that is not frozen."""
-    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
 
 
 @dataclass
@@ -126,7 +121,7 @@ def _step(
         optimizer.zero_grad(set_to_none=True)
     decay = min(config.ema, (1 + state.step) / (10 + state.step))
     with torch.no_grad():
-        for name, parameter in trained(state.model):
+        for name, parameter in state.model.named_parameters():
             state.ema[name].lerp_(parameter, 1 - decay)
     return float(loss.detach()), values
 
@@ -155,7 +150,7 @@ def _agreed(seconds: float, place: Place) -> float:
 def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside layers, AdamW for everything else (Muon: Jordan 2024)."""
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
-    for name, parameter in trained(model):
+    for name, parameter in model.named_parameters():
         matrix = bool(config.muon_rate) and parameter.ndim == 2 and "layers." in name and "table" not in name
         factor = next((f for prefix, f in config.rates.items() if name.startswith(prefix)), 1.0)
         groups.setdefault((matrix, factor), []).append(parameter)
@@ -223,14 +218,14 @@ def _place(config: RunConfig) -> Iterator[Place]:
 
 
 def _sheet(task: Task, state: _State) -> None:
-    raw = {name: p.detach().clone() for name, p in trained(state.model)}
+    raw = {name: p.detach().clone() for name, p in state.model.named_parameters()}
     with torch.no_grad():
-        for name, parameter in trained(state.model):
+        for name, parameter in state.model.named_parameters():
             parameter.copy_(state.ema[name])
         try:
             task.sheet(state.model, state.out, state.step)
         finally:
-            for name, parameter in trained(state.model):
+            for name, parameter in state.model.named_parameters():
                 parameter.copy_(raw[name])
 
 

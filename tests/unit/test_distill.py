@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from weights import write_checkpoint
 
 from kinetophone.pipelines import cli
@@ -117,8 +117,6 @@ def test_a_student_comes_nearer_to_its_teacher_and_leaves_it_as_it_is(folder: Pa
     state, teacher = student.state_dict(), read_checkpoint(folder / "teacher.safetensors").part("dit")
     kept = {name.replace(".parametrizations.weight.original", ".weight"): value for name, value in state.items()}
     assert all(torch.equal(kept[f"dit.{name}"], value.float()) for name, value in teacher.items())
-    names = load_file(folder / "run" / "last.safetensors")
-    assert all(".parametrizations.weight.0." in name for name in names if name.startswith("ema."))
     assert list((folder / "run").glob("sheet-*.png"))
 
 
