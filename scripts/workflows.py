@@ -368,7 +368,7 @@ TURBO = Workflow(
     groups=(
         Group("1  Model, size and length", ("loader", "latent", "schedule")),
         Group("2  What should happen", ("text",), "#8A8"),
-        Group("3  Sample, in a fourth of the passes", ("turbo", "guidance", "sampler"), "#88A"),
+        Group("3  Sample, in ten passes", ("turbo", "guidance", "sampler"), "#88A"),
         Group("4  Decode, mark and save", ("decode", "mark", "save"), "#A88"),
     ),
     note=(

@@ -188,7 +188,7 @@ def test_on_water_nothing_rolls_spins_collides_drives_or_talks(many: world.Scene
 
 @pytest.mark.parametrize("aspect", [1.75, 1.0, 0.5714])
 def test_characters_are_large_and_stay_in_the_frame(aspect: float) -> None:
-    scenes = world.sample_scenes(300, seed=8, seconds=SECONDS, aspect=aspect)
+    scenes = world.sample_scenes(150, seed=8, seconds=SECONDS, aspect=aspect)
     cast = _chosen(scenes, scenes.shape[:, 0] >= CAR)
     alone = replace(cast, present=cast.present & (torch.arange(3) == 0))
     height, width = {1.75: (64, 112), 1.0: (84, 84)}.get(aspect, (112, 64))
