@@ -6,7 +6,7 @@ import functools
 import random
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -102,7 +102,7 @@ class JointOptions:
         return self.shards if isinstance(self.shards, int) else self.shards[bucket]
 
     @classmethod
-    def parse(cls, data: dict[str, Any]) -> Self:
+    def parse(cls, data: dict[str, Any]) -> JointOptions:
         """From the run file's `options`; unknown keys raise ValueError."""
         unknown = set(data) - {f.name for f in fields(cls)}
         if unknown:
