@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .checkpoint import Checkpoint, digest_of, write_tensors
+from .checkpoint import Checkpoint, digest_of, read_tensors, write_tensors
 
 FORMAT = "kinetophone-turbo/1"
 PREFIX, UP, DOWN = "diffusion_model.", ".lora_up.weight", ".lora_down.weight"
@@ -56,18 +55,7 @@ def base_of(checkpoint: Checkpoint) -> str:
 
 def read_adapter(path: Path) -> Adapter:
     """Read and verify an adapter. Raises ValueError that says what is wrong with the file."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            told = file.metadata() or {}
-            if told.get("format") != FORMAT:
-                raise ValueError(
-                    f"{path.name} is not a turbo adapter (its format is {told.get('format')!r}, expected {FORMAT!r})."
-                )
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"The turbo adapter {path.name} cannot be read: {error}. Install the pack again.") from error
-    if digest_of(tensors) != told.get("digest"):
-        raise ValueError(f"{path.name} is damaged: its weights do not match their recorded hash. Get the file again.")
+    tensors, told = read_tensors(path, FORMAT, "a turbo adapter", "Install the pack again.")
     return Adapter(tensors, told["base"], int(told["steps"]), float(told["guidance"]), told["digest"])
 
 

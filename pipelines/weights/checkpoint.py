@@ -40,21 +40,31 @@ class Checkpoint:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read and verify a checkpoint. Raises ValueError that says what is wrong with the file and what to do."""
+    tensors, metadata = read_tensors(
+        path, FORMAT, "a Kinetophone checkpoint", "Load other models with the host's own loader nodes."
+    )
+    return _parse(path, metadata, tensors)
+
+
+def read_tensors(path: Path, expected: str, kind: str, otherwise: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file of the format `expected`, its hash verified.
+
+    Raises ValueError that says what is wrong with the file and what to do; `otherwise` is for one that is not `kind`.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") != expected:
                 raise ValueError(
-                    f"{path.name} is not a Kinetophone checkpoint (its format is {metadata.get('format')!r}, expected "
-                    f"{FORMAT!r}). Load other models with the host's own loader nodes."
+                    f"{path.name} is not {kind} (its format is {metadata.get('format')!r}, expected {expected!r}). "
+                    f"{otherwise}"
                 )
             tensors = {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path.name} cannot be read: {_reason(path)} ({error}).") from error
-    digest = digest_of(tensors)
-    if digest != metadata.get("digest"):
+    if digest_of(tensors) != metadata.get("digest"):
         raise ValueError(f"{path.name} is damaged: its weights do not match their recorded hash. Get the file again.")
-    return _parse(path, metadata, tensors)
+    return tensors, metadata
 
 
 def published_words(path: Path) -> tuple[dict[str, None], dict[str, str]]:
