@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 CAPTIONS_PER_CLIP = 4
 RENDER_BATCH = 8
+# What is known of the object in a latent cell.
+CELL_LABELS = ("colour", "shape", "action", "direction")
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,15 @@ class Bucket:
 class Shard:
     """Latents `video [N, C, T, H, W]`, `audio [N, C, T']` and N lists of captions.
 
-    `colour` and `shape [N, T, H, W]` are the classes seen in each latent cell, 0 where there is no object; `labels` are
-    those of the scenes and of their first objects, `[N]` by name.
+    `classes [N, 4, T, H, W]` and `moments [N, 4, T, H, W]` tell of the object in each latent cell (`cell_truths`);
+    `labels` are those of the scenes and of their first objects, `[N]` by name.
     """
 
     video: Tensor
     audio: Tensor
     captions: list[list[str]]
-    colour: Tensor
-    shape: Tensor
+    classes: Tensor
+    moments: Tensor
     labels: dict[str, Tensor]
 
 
@@ -94,7 +96,7 @@ class ClipPool:
         with safe_open(path, framework="pt") as file:
             captions = json.loads(file.metadata()["captions"])
             self._check(path, captions, bucket, index, twin)
-            return Shard(file.get_tensor("video"), file.get_tensor("audio"), captions, *self._classes(bucket, index))
+            return Shard(file.get_tensor("video"), file.get_tensor("audio"), captions, *self._truths(bucket, index))
 
     @torch.no_grad()
     def _render(self, bucket: Bucket, index: int, twin: bool) -> tuple[Tensor, Tensor, list[list[str]]]:
@@ -123,14 +125,14 @@ class ClipPool:
                 f"{path} was rendered for another world, or with other settings. Delete it, and what is beside it."
             )
 
-    def _classes(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Colour and shape classes of the cells of a shard, and what its clips show."""
+    def _truths(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What is true of the cells of a shard, and what its clips show."""
         groups = self.scenes(bucket, index)
-        colours, shapes = zip(*(cell_classes(self.codec.grid, bucket, scenes) for scenes in groups), strict=True)
+        classes, moments = zip(*(cell_truths(self.codec.grid, bucket, scenes) for scenes in groups), strict=True)
         told = [world.labels(scenes) for scenes in groups]
         labels = {name: torch.cat([one[name] for one in told]) for name in told[0] if name != "sound"}
         firsts = {name: value if value.ndim == 1 else value[:, 0] for name, value in labels.items()}
-        return torch.cat(colours), torch.cat(shapes), firsts
+        return torch.cat(classes), torch.cat(moments), firsts
 
     def _groups(self, bucket: Bucket, index: int) -> list[tuple[int, int]]:
         """Size and seed of each group of scenes of a shard."""
@@ -169,21 +171,24 @@ def clip_captions(scenes: world.Scenes, seed: int) -> list[list[str]]:
     return [list(texts) for texts in zip(*variants, strict=True)]
 
 
-def cell_classes(grid: Grid, bucket: Bucket, scenes: world.Scenes) -> tuple[Tensor, Tensor]:
-    """Colour and shape `[N, T, H, W]` uint8 of the object in each latent cell, plus 1; 0 = none.
+def cell_truths(grid: Grid, bucket: Bucket, scenes: world.Scenes) -> tuple[Tensor, Tensor]:
+    """Of the object in each latent cell: `CELL_LABELS` and how far its event is on at each base frame of the step.
 
-    A step is looked at in its middle, the first step at its one frame.
+    Classes `[N, 4, T, H, W]` uint8 are those of `world.LABEL_NAMES` plus 1, 0 = no object. Moments
+    `[N, frames, T, H, W]` float16 are 0..1 (`Motion.moments`). A step is looked at in its middle, and the first step is
+    one frame, with which its moments are filled.
     """
-    times = base_times(grid, bucket.steps)
-    stride = grid.temporal // grid.base_stride
-    middle = torch.cat((times[:1], times[1:].unflatten(0, (-1, stride)).mean(1)))
-    seen = world.object_map(scenes, world.simulate(scenes), middle, bucket.rows, bucket.columns)
-    slot = seen.clamp_min(0).flatten(1)
-    colour, shape = (
-        torch.where(seen < 0, 0, value.gather(1, slot).view_as(seen) + 1).to(torch.uint8)
-        for value in (scenes.colour, scenes.shape)
+    times, stride = base_times(grid, bucket.steps), grid.temporal // grid.base_stride
+    steps = torch.cat((times[:1].expand(1, stride), times[1:].unflatten(0, (-1, stride))))
+    motion = world.simulate(scenes)
+    seen = world.object_map(scenes, motion, steps.mean(1), bucket.rows, bucket.columns)
+    shown = (seen[..., None] == torch.arange(world.MAX_OBJECTS)).float()
+    known = torch.stack([getattr(scenes, name) for name in CELL_LABELS], 1) + 1.0
+    moments = motion.moments(steps.flatten()).unflatten(1, steps.shape)
+    return (
+        torch.einsum("nthwo,nlo->nlthw", shown, known).to(torch.uint8),
+        torch.einsum("nthwo,ntfo->nfthw", shown, moments).half(),
     )
-    return colour, shape
 
 
 def clip_scenes(grid: Grid, bucket: Bucket, count: int, seed: int) -> world.Scenes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,24 +19,37 @@ from torch.nn.utils import parametrize
 from ..sampling.guidance import Guidance
 from ..sampling.schedule import shift_sigma
 from ..types import AVLatent
+from ..weights.adapter import DOWN, PREFIX, UP, read_adapter
 from .config import RunConfig
 from .joint import JointModel, JointOptions, JointTask, broadcast, noised, weighted_error
 from .levels import AVLevels, draw_levels
 from .loop import compile_layers
 from .task import Batch, Forward
 
+# Options of a joint run that mean nothing here: the turbo steps decide the noise, the teacher what is wanted.
+WITHOUT_EFFECT = ("noise_mean", "noise_spread", "free_levels", "probe_weight", "fine_after")
+
 
 @dataclass(frozen=True)
 class DistillOptions(JointOptions):
     """Those of a joint run, `init` being the teacher, and how it is guided.
 
-    The student takes `turbo_steps` steps from noise to nothing on a schedule with `shift`; updates have rank `rank`.
+    The student takes `turbo_steps` steps from noise to nothing on a schedule with `shift`. Updates of rank `rank`
+    begin as those of `adapter`, an earlier turbo adapter, where one is named.
     """
 
     guidance: float = 3.0
     turbo_steps: int = 10
     shift: float = 1.5
     rank: int = 32
+    adapter: str = ""
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> JointOptions:
+        """As for a joint run; what has no effect here raises ValueError too."""
+        if idle := sorted(set(data) & set(WITHOUT_EFFECT)):
+            raise ValueError(f"Distillation has no use for {', '.join(idle)}: leave it out.")
+        return super().parse(data)
 
 
 class LowRank(nn.Module):
@@ -49,6 +63,16 @@ class LowRank(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight + self.up @ self.down
+
+    @torch.no_grad()
+    def begin_as(self, up: Tensor, down: Tensor) -> None:
+        """Take over an update. Raises ValueError when it has another rank."""
+        if (rank := up.shape[1]) != (wanted := self.up.shape[1]):
+            raise ValueError(
+                f"The adapter to begin with has rank {rank}, and this run {wanted}: set options.rank={rank}."
+            )
+        self.up.copy_(up)
+        self.down.copy_(down)
 
 
 class DistillTask(JointTask):
@@ -65,8 +89,13 @@ class DistillTask(JointTask):
     def model(self) -> JointModel:
         model = super().model().requires_grad_(False)
         generator = torch.Generator().manual_seed(self.run.seed)
-        for layer in [layer for layer in model.dit.modules() if isinstance(layer, nn.Linear)]:
-            parametrize.register_parametrization(layer, "weight", LowRank(layer.weight, self.options.rank, generator))
+        layers = {name: layer for name, layer in model.dit.named_modules() if isinstance(layer, nn.Linear)}
+        learned = read_adapter(Path(self.options.adapter)).tensors if self.options.adapter else {}
+        for name, layer in layers.items():
+            update = LowRank(layer.weight, self.options.rank, generator)
+            if learned:
+                update.begin_as(learned[f"{PREFIX}{name}{UP}"], learned[f"{PREFIX}{name}{DOWN}"])
+            parametrize.register_parametrization(layer, "weight", update)
         return model
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
@@ -81,7 +110,7 @@ class DistillTask(JointTask):
         self._teacher.to(generator.device, dtype)
         target = self._target(rows, noisy, (sigma, middle, end))
         video, audio, _ = forward(rows[0], noisy.to(dtype), sigma, rows[1])
-        objects = (batch["classes"][:, 1:2] > 0) * (1 - broadcast(sigma.video, clean.video))
+        objects = (batch["classes"][:, :1] > 0) * (1 - broadcast(sigma.video, clean.video))
         video_loss = weighted_error(video, target.video, sigma.video, 1 + o.object_weight * objects)
         audio_loss = weighted_error(audio, target.audio, sigma.audio)
         total = video_loss + o.audio_weight * audio_loss

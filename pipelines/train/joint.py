@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import world
+from ..clock import Grid
 from ..model.blocks import Block, Sequence
 from ..model.config import CONFIGS, Config
 from ..model.dit import AVTransformer
@@ -32,7 +33,7 @@ from ..weights.checkpoint import published_words
 from .checkpoint import load_part
 from .config import RunConfig
 from .cuts import draw_spans, names_sky, spliced
-from .data import Bucket, ClipPool, Codec
+from .data import CELL_LABELS, Bucket, ClipPool, Codec
 from .levels import AVLevels, Noise, draw_levels
 from .sheet import contact_sheet
 from .task import Batch, Forward, seed_of
@@ -51,8 +52,8 @@ WEIGHT_FLOOR = 0.2
 FINE_WEIGHT = 0.5
 # Shorter clips leave too little of either shot.
 CUT_STEPS = 7
-# Colours and shapes that a cell can show, and nothing.
-PROBE_CLASSES = tuple(len(world.LABEL_NAMES[name]) + 1 for name in ("colour", "shape"))
+# Classes of each label of a cell, and nothing.
+PROBE_CLASSES = tuple(len(world.LABEL_NAMES[name]) + 1 for name in CELL_LABELS)
 
 
 @dataclass(frozen=True)
@@ -121,22 +122,23 @@ class JointOptions:
 class JointModel(nn.Module):
     """Text encoder and transformer as one module: prompt rows and noisy latents in, clean latents out.
 
-    A linear probe half-way up says which object each latent cell will show. Labels are free in a made world, and such
-    a target early in the network speeds up what follows (REPA, arXiv 2410.06940); the probe is dropped on export.
+    A linear probe half-way up says which object each latent cell will show, what it does, and at which base frames it
+    strikes, lights up or speaks. Labels are free in a made world, and such a target early in the network speeds up what
+    follows (REPA, arXiv 2410.06940); the probe is dropped on export.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.dit = AVTransformer(config.dit, config.grid, config.text.width)
         self.text = TextEncoder(config.text)
-        self.probe = nn.Linear(config.dit.width, sum(PROBE_CLASSES) * config.dit.patch**2)
+        self.probe = nn.Linear(config.dit.width, probe_channels(config.grid) * config.dit.patch**2)
         nn.init.zeros_(self.probe.weight)
         nn.init.zeros_(self.probe.bias)
 
     def forward(
         self, ids: Tensor, noisy: AVLatent, sigma: AVLevels, spans: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean video, clean audio, and the probe's scores `[B, classes, T, H, W]`.
+        """Clean video, clean audio, and the probe's scores `[B, probe_channels, T, H, W]`.
 
         Rows are `[B, L, R]`, or `[B, S, L, R]` for S shots with `spans [B, S, 4]`.
         """
@@ -230,7 +232,8 @@ class JointTask:
             "video": shard.video[index].float(),
             "audio": shard.audio[index].float(),
             "ids": self.tokenizer.encode([text])[0],
-            "classes": torch.stack((shard.colour[index], shard.shape[index])),
+            "classes": shard.classes[index],
+            "moments": shard.moments[index].float(),
         }
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - one task a process
@@ -261,7 +264,8 @@ class JointTask:
             "video": spliced(one.video[index].float(), other.video[index].float(), spans, grid),
             "audio": spliced(one.audio[index].float(), other.audio[index].float(), spans, grid),
             "ids": self.tokenizer.encode(chosen),
-            "classes": torch.stack((one.colour[index], one.shape[index])),
+            "classes": one.classes[index],
+            "moments": one.moments[index].float(),
             "spans": spans,
         }
 
@@ -274,11 +278,11 @@ class JointTask:
         dtype = torch.bfloat16 if self.lowers(forward) else torch.float32
         video, audio, scores = forward(batch["ids"], noisy.to(dtype), levels, batch.get("spans"))
         seen = 1 - broadcast(levels.video, clean.video)
-        objects = (batch["classes"][:, 1:2] > 0) * seen
+        objects = (batch["classes"][:, :1] > 0) * seen
         importance = (1 + o.object_weight * objects) * _channel_weights(seen, clean.video.shape[1], o.fine_after)
         video_loss = weighted_error(video, clean.video, levels.video, importance)
         audio_loss = weighted_error(audio, clean.audio, levels.audio)
-        probe_loss = _probe_error(scores.float(), batch["classes"].long())
+        probe_loss = _probe_error(scores.float(), batch["classes"].long(), batch["moments"])
         total = video_loss + o.audio_weight * audio_loss + o.probe_weight * probe_loss
         losses = {"video": video_loss, "audio": audio_loss, "probe": probe_loss}
         return total, {name: float(value.detach()) for name, value in losses.items()}
@@ -343,10 +347,17 @@ def _channel_weights(seen: Tensor, channels: int, fine_after: int) -> Tensor:
     return torch.cat((coarse, fine), dim=1) * (channels / fine_after)
 
 
-def _probe_error(scores: Tensor, classes: Tensor) -> Tensor:
-    """Cross-entropy of the colour and the shape `classes [B, 2, T, H, W]` of each cell."""
-    parts = zip(scores.split(PROBE_CLASSES, dim=1), classes.unbind(1), strict=True)
-    return torch.stack([F.cross_entropy(score, wanted) for score, wanted in parts]).sum()
+def _probe_error(scores: Tensor, classes: Tensor, moments: Tensor) -> Tensor:
+    """Cross-entropy of the labels `classes [B, 4, T, H, W]` of each cell, and of `moments` where there is an object."""
+    *labels, on = scores.split((*PROBE_CLASSES, moments.shape[1]), dim=1)
+    parts = [F.cross_entropy(score, wanted) for score, wanted in zip(labels, classes.unbind(1), strict=True)]
+    timing = F.binary_cross_entropy_with_logits(on, moments, reduction="none").sum(1) * (classes[:, 0] > 0)
+    return torch.stack([*parts, timing.mean()]).sum()
+
+
+def probe_channels(grid: Grid) -> int:
+    """How many scores the probe gives a cell: of the classes of its labels, and of each base frame of a step."""
+    return sum(PROBE_CLASSES) + grid.temporal // grid.base_stride
 
 
 def broadcast(level: Tensor, latent: Tensor) -> Tensor:

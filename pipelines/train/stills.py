@@ -15,7 +15,7 @@ from ..clock import Grid
 from ..model.config import CONFIGS
 from .checkpoint import load_averaged
 from .config import RunConfig
-from .data import Bucket, ClipPool, cell_classes
+from .data import Bucket, ClipPool, cell_truths
 from .detector import CELL, SCENE, Stills
 from .joint import load_codec
 from .task import Batch, Forward, seed_of
@@ -48,7 +48,7 @@ class DetectorClips:
         fine = replace(self.bucket, rows=self.bucket.rows * finer, columns=self.bucket.columns * finer)
         groups = []
         for scenes in self.pool.scenes(self.bucket, index):
-            colour, shape = cell_classes(grid, fine, scenes)
+            colour, shape = cell_truths(grid, fine, scenes)[0][:, :2].unbind(1)
             groups.append({**world.labels(scenes), "cell-colour": colour, "cell-shape": shape})
         return {name: torch.cat([group[name] for group in groups]) for name in groups[0]}
 

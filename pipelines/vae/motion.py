@@ -1,7 +1,8 @@
 """The picture half-way between two others, along what moved from one to the other.
 
-Nothing is learned here: small blocks of both are compared, each moved towards the other by the same way, and the
-better they match, the more that way counts (soft bilateral block matching). What matches nowhere is simply averaged.
+Nothing is learned here: small blocks of both are compared, each moved towards the other by the same way (bilateral
+motion estimation, Choi et al. 2007), and the better they match, the more that way counts. What matches nowhere is
+simply averaged.
 """
 
 from __future__ import annotations

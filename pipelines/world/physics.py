@@ -40,6 +40,8 @@ DIP = 0.08
 # How deep a floating object sinks in, in radii, and how far it bobs, in metres.
 DRAUGHT = 0.32
 BOB = 0.045
+# In which a strike fades in `Motion.moments`.
+STRIKE_SECONDS = 0.08
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,14 @@ class Motion:
         open_ = torch.exp(-((since.clamp_min(0) / length) ** 4)) * (since >= 0)
         sounded = torch.where((kind == HONK) | (kind == CHIRP), open_, torch.zeros(())).amax(-1)
         return torch.maximum(sounded, voice_envelope(self.scenes, times))
+
+    def moments(self, times: Tensor) -> Tensor:
+        """How far the event of each object is on, 0..1 `[B, T, N]`: strikes and pulses fade, voices and horns last."""
+        since = times[None, :, None, None] - self.events.time[:, None]
+        struck = ((self.events.kind == IMPACT) | (self.events.kind == SPLASH))[:, None] & (since >= 0)
+        strike = torch.where(struck, torch.exp(-since.clamp_min(0) / STRIKE_SECONDS), torch.zeros(())).amax(-1)
+        on = torch.maximum(strike, self._glow(times[None, :, None, None]))
+        return torch.cat((torch.maximum(on[..., :1], self.signal(times)[..., None]), on[..., 1:]), -1)
 
     def _travel(self, times: Tensor) -> Tensor:
         """Metres along x since the start, `[B, T, N]`."""

@@ -162,6 +162,28 @@ def test_damaged_and_foreign_adapters_are_refused(folder: Path, adapter: Path, t
         read_adapter(tmp_path / "b.safetensors")
 
 
+def test_a_student_begins_as_an_earlier_adapter(folder: Path, trained, adapter: Path) -> None:
+    student = task_of(folder, **{"options.adapter": adapter}).model()
+    fresh, learned = (dict(model.dit.named_parameters()) for model in (task_of(folder).model(), student))
+    earlier = read_adapter(adapter).tensors
+    for name, value in learned.items():
+        layer, _, part = name.partition(".parametrizations.weight.0.")
+        if part in ("up", "down"):
+            kept = earlier[f"diffusion_model.{layer}.lora_{part}.weight"]
+            assert torch.equal(value, kept.float()) and not torch.equal(value, fresh[name])
+
+
+def test_an_adapter_of_another_rank_is_refused(folder: Path, adapter: Path) -> None:
+    with pytest.raises(ValueError, match=r"has rank 16, and this run 8: set options\.rank=16"):
+        task_of(folder, **{"options.adapter": adapter, "options.rank": 8}).model()
+
+
+@pytest.mark.parametrize("option", ["noise_mean", "fine_after"])
+def test_options_without_effect_are_refused(folder: Path, option: str) -> None:
+    with pytest.raises(ValueError, match=f"no use for {option}"):
+        task_of(folder, **{f"options.{option}": 1})
+
+
 def test_distillation_needs_a_teacher(folder: Path) -> None:
     with pytest.raises(ValueError, match="needs weights to learn from"):
         task_of(folder, **{"options.init": "''"})

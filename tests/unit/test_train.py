@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from weights import write_checkpoint
@@ -21,8 +22,8 @@ from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.checkpoint import load_averaged
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
 from kinetophone.pipelines.train.cuts import names_sky, under_another_sky
-from kinetophone.pipelines.train.data import Bucket, base_times, clip_scenes
-from kinetophone.pipelines.train.joint import FINE_WEIGHT, PROBE_CLASSES
+from kinetophone.pipelines.train.data import CELL_LABELS, Bucket, base_times, cell_truths, clip_scenes
+from kinetophone.pipelines.train.joint import FINE_WEIGHT, PROBE_CLASSES, probe_channels
 from kinetophone.pipelines.train.levels import Noise, draw_levels
 from kinetophone.pipelines.train.loop import rate_scale, train
 from kinetophone.pipelines.train.task import seed_of
@@ -175,7 +176,7 @@ def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) 
     ]
     clips = len(shards[0].video)
     assert all(first != last and first % clips == last % clips for first, last in shows)
-    assert torch.equal(shards[0].shape, shards[1].shape) and torch.equal(shards[0].colour, shards[1].colour)
+    assert torch.equal(shards[0].classes, shards[1].classes)
     assert run(folder, "cuts", **options)["ema.dit.video_out.weight"].isfinite().all()
 
 
@@ -288,13 +289,50 @@ def test_fine_channels_count_less_the_more_noise_hides_them(folder: Path) -> Non
         for channel in (0, -1):
             wrong = clean["video"].clone()
             wrong[:, channel] += 1
-            scores = torch.zeros(len(wrong), sum(PROBE_CLASSES), *wrong.shape[2:])
+            scores = torch.zeros(len(wrong), probe_channels(task.config.grid), *wrong.shape[2:])
             made = (wrong, clean["audio"], scores)
             losses.append(task.loss(lambda *_, made=made: made, batch, torch.Generator().manual_seed(0))[1]["video"])
         return losses[0], losses[1]
 
     (coarse, fine), (hidden_coarse, hidden_fine) = costs(-3.0), costs(3.0)
     assert fine < coarse * FINE_WEIGHT and hidden_fine / hidden_coarse < 0.5 * fine / coarse
+
+
+def test_each_cell_knows_its_object_and_when_its_event_is_on() -> None:
+    grid, bucket = DEBUG.grid, Bucket.parse("7x8x14")
+    scenes = clip_scenes(grid, bucket, 24, seed=3)
+    classes, moments = cell_truths(grid, bucket, scenes)
+    lone = (scenes.present.sum(1) == 1).nonzero().flatten().tolist()
+    events = world.simulate(scenes).moments(base_times(grid, bucket.steps))
+    assert len(lone) > 5
+    for clip in lone:
+        shown = classes[clip, 0] > 0
+        told = [int(getattr(scenes, name)[clip, 0]) + 1 for name in CELL_LABELS]
+        assert classes[clip][:, shown].unique(dim=1).flatten().tolist() == told
+        # A step of one frame, then steps of several; whoever is seen at all is seen in some cell.
+        on = torch.cat((moments[clip, 0, :1], moments[clip].transpose(0, 1)[1:].flatten(0, 1)))
+        visible = torch.cat((shown[:1], shown[1:].repeat_interleave(moments.shape[1], 0))).flatten(1).any(1)
+        assert torch.allclose(on.flatten(1).amax(1).float(), events[clip, :, 0] * visible, atol=1e-3)
+
+
+def test_the_probe_pays_for_wrong_labels_and_for_events_at_the_wrong_time(folder: Path) -> None:
+    task = make_task(read_config("cpu", arguments(folder, "probe")))
+    batch = task.batch(0, 0, 1)
+    batch["moments"] = (batch["classes"][:, :1] > 0) * torch.tensor([1.0, 0, 0, 0]).view(1, 4, 1, 1, 1)
+    known = [
+        F.one_hot(told.long(), size).movedim(-1, 1)
+        for told, size in zip(batch["classes"].unbind(1), PROBE_CLASSES, strict=True)
+    ]
+
+    def cost(labels: list[torch.Tensor], moments: torch.Tensor) -> float:
+        scores = 20.0 * torch.cat((*labels, 2 * moments - 1), 1)
+        made = (batch["video"], batch["audio"], scores)
+        return task.loss(lambda *_: made, batch, torch.Generator().manual_seed(0))[1]["probe"]
+
+    assert cost(known, batch["moments"]) < 1e-3
+    assert cost(known, batch["moments"].roll(1, 1)) > 0.01
+    for label in range(len(CELL_LABELS)):
+        assert cost([part.roll(1, 1) if i == label else part for i, part in enumerate(known)], batch["moments"]) > 1
 
 
 def test_a_shard_of_another_world_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,3 +284,21 @@ def test_captions_name_characters_and_water_and_give_characters_no_material(many
     assert len(colliding) > 2
     assert all("right" in caption for caption in world.captions(colliding, seed=4, form="dense"))
     assert len(world.vocabulary()) < 1021
+
+
+def test_moments_are_on_when_something_sounds(scenes: world.Scenes, motion: world.Motion) -> None:
+    """A strike and a pulse begin at the exact time of their event; what makes no sound of its own has no moment."""
+    struck = ((scenes.action == BOUNCE) | (scenes.action == HOP) | (scenes.action == BEACON)) & scenes.present
+    for clip, slot in struck.nonzero().tolist():
+        hit = motion.events.time[clip, slot, 0]
+        before, after = motion.moments(torch.stack((hit - 0.01, hit + 1e-4)))[clip, :, slot].tolist()
+        assert before == 0 and after > 0.99
+    quiet = (scenes.action == ROLL) | (scenes.action == SPIN) | (scenes.action == HOVER)
+    assert not motion.moments(torch.arange(0, SECONDS, 0.02)).transpose(1, 2)[quiet].any()
+
+
+def test_a_voice_is_on_as_far_as_the_mouth_is_open(many: world.Scenes) -> None:
+    robots = _chosen(many, many.action[:, 0] == TALK)
+    motion, times = world.simulate(robots), torch.arange(0, SECONDS, 0.02)
+    assert torch.equal(motion.moments(times)[..., 0], motion.signal(times))
+    assert motion.signal(times).amax(1).gt(0.5).all()
