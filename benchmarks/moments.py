@@ -15,7 +15,7 @@ from torch import Tensor
 from kinetophone.pipelines import world
 from kinetophone.pipelines.train.checkpoint import load_part
 from kinetophone.pipelines.train.config import read_config
-from kinetophone.pipelines.train.data import Bucket, cell_truths, clip_scenes, render_clips
+from kinetophone.pipelines.train.data import CELL_LABELS, Bucket, cell_truths, clip_scenes, render_clips
 from kinetophone.pipelines.train.joint import JointModel, JointTask
 from kinetophone.pipelines.train.levels import AVLevels
 from kinetophone.pipelines.types import AVLatent
@@ -27,6 +27,7 @@ LEVELS = (0.7, 0.95)
 
 
 def loaded(path: Path) -> tuple[JointTask, JointModel]:
+    """The averaged weights of a joint run, whose probe published weights do not have."""
     task = JointTask(read_config("cpu", [f"options.codec={MINI}", "options.text="]))
     model = JointModel(task.config)
     model.load_state_dict(load_part(path, ""))
@@ -34,13 +35,15 @@ def loaded(path: Path) -> tuple[JointTask, JointModel]:
 
 
 def agreement(scores: Tensor, truth: Tensor, shown: Tensor) -> float:
-    """Correlation of the probe's moments with the true ones, where the object is seen."""
+    """Correlation of the probe's `scores` with the moments `[N, 4, T, H, W]` where the object is `shown`."""
     pairs = torch.stack([x[shown.expand_as(x)] for x in (scores[:, -truth.shape[1] :].sigmoid(), truth.float())])
     return float(torch.corrcoef(pairs)[0, 1])
 
 
 @torch.inference_mode()
 def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit("Name the checkpoint of a joint run, for example runs/joint/last.safetensors.")
     task, model = loaded(Path(sys.argv[1]))
     scenes = clip_scenes(task.codec.grid, BUCKET, DRAWN, SEED)
     base, wave, captions = render_clips(task.codec.grid, BUCKET, scenes, SEED)
@@ -52,7 +55,7 @@ def main() -> None:
         chosen = scenes.action[:, 0] == action
         clean, sound = video[chosen], audio[chosen]
         ids = task.tokenizer.encode([said[0] for said, does in zip(captions, chosen.tolist(), strict=True) if does])
-        shown = classes[chosen][:, 2:3] == action + 1
+        shown = classes[chosen][:, [CELL_LABELS.index("action")]] == action + 1
         for level in LEVELS:
             noisy = torch.lerp(clean, torch.randn(clean.shape, generator=generator), level)
             levels = AVLevels(torch.full((len(clean), clean.shape[2]), level), torch.zeros(len(clean), sound.shape[2]))

@@ -65,8 +65,10 @@ class LowRank(nn.Module):
         return weight + self.up @ self.down
 
     @torch.no_grad()
-    def begin_as(self, up: Tensor, down: Tensor) -> None:
-        """Take over an update. Raises ValueError when it has another rank."""
+    def begin_as(self, up: Tensor | None, down: Tensor | None) -> None:
+        """Take over an update `up [out, rank]`, `down [rank, in]`. Raises ValueError when it is for another layer."""
+        if up is None or down is None or (len(up), down.shape[1]) != (len(self.up), self.down.shape[1]):
+            raise ValueError("The adapter to begin with was made for another model: leave options.adapter out.")
         if (rank := up.shape[1]) != (wanted := self.up.shape[1]):
             raise ValueError(
                 f"The adapter to begin with has rank {rank}, and this run {wanted}: set options.rank={rank}."
@@ -94,7 +96,7 @@ class DistillTask(JointTask):
         for name, layer in layers.items():
             update = LowRank(layer.weight, self.options.rank, generator)
             if learned:
-                update.begin_as(learned[f"{PREFIX}{name}{UP}"], learned[f"{PREFIX}{name}{DOWN}"])
+                update.begin_as(*(learned.get(f"{PREFIX}{name}{part}") for part in (UP, DOWN)))
             parametrize.register_parametrization(layer, "weight", update)
         return model
 

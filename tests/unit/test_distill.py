@@ -178,6 +178,19 @@ def test_an_adapter_of_another_rank_is_refused(folder: Path, adapter: Path) -> N
         task_of(folder, **{"options.adapter": adapter, "options.rank": 8}).model()
 
 
+@pytest.mark.parametrize("rows", [0, 7])
+def test_an_adapter_of_another_model_is_no_start(folder: Path, adapter: Path, tmp_path: Path, rows: int) -> None:
+    kept, layer = read_adapter(adapter), "diffusion_model.layers.0.qkv.lora_up.weight"
+    others = dict(kept.tensors)
+    update = others.pop(layer)
+    if rows:
+        others[layer] = update[:rows]
+    foreign = tmp_path / "foreign.safetensors"
+    save_adapter(foreign, others, kept.base, steps=3, guidance=3.0, licence="Apache-2.0")
+    with pytest.raises(ValueError, match=r"made for another model: leave options\.adapter out"):
+        task_of(folder, **{"options.adapter": foreign}).model()
+
+
 @pytest.mark.parametrize("option", ["noise_mean", "fine_after"])
 def test_options_without_effect_are_refused(folder: Path, option: str) -> None:
     with pytest.raises(ValueError, match=f"no use for {option}"):
