@@ -15,7 +15,15 @@ from torch import Tensor
 from kinetophone.pipelines import world
 from kinetophone.pipelines.train.checkpoint import load_part
 from kinetophone.pipelines.train.config import read_config
-from kinetophone.pipelines.train.data import CELL_LABELS, Bucket, cell_truths, clip_scenes, render_clips
+from kinetophone.pipelines.train.data import (
+    CELL_LABELS,
+    Bucket,
+    cell_truths,
+    clip_captions,
+    clip_scenes,
+    render_frames,
+    render_sound,
+)  # fmt: skip
 from kinetophone.pipelines.train.joint import JointModel, JointTask
 from kinetophone.pipelines.train.levels import AVLevels
 from kinetophone.pipelines.types import AVLatent
@@ -46,7 +54,8 @@ def main() -> None:
         sys.exit("Name the checkpoint of a joint run, for example runs/joint/last.safetensors.")
     task, model = loaded(Path(sys.argv[1]))
     scenes = clip_scenes(task.codec.grid, BUCKET, DRAWN, SEED)
-    base, wave, captions = render_clips(task.codec.grid, BUCKET, scenes, SEED)
+    base, wave = (make(task.codec.grid, BUCKET, scenes) for make in (render_frames, render_sound))
+    captions = clip_captions(scenes, SEED)
     video, audio = task.codec.video.encode_base(base * 2 - 1), task.codec.audio.encode(wave)
     classes, moments = cell_truths(task.codec.grid, BUCKET, scenes)
     generator, rows = torch.Generator().manual_seed(0), []

@@ -12,10 +12,12 @@ adapter that it makes and measures is that of the mean.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +26,7 @@ MINI = "pipelines/weights/mini/mini.safetensors"
 TURBO = "pipelines/weights/mini/turbo.safetensors"
 # Sizes of clips and their share of the steps.
 BUCKETS = {"4x8x14": 0.15, "7x8x14": 0.55, "13x8x14": 0.2, "7x10x10": 0.05, "7x14x8": 0.05}
-COMMONEST = "7x8x14"
+COMMONEST, LONGEST = "7x8x14", "13x8x14"
 
 # What clips show that the weights that ship get wrong most often: it is hard to see, or hard to bind.
 FAVOUR = (
@@ -35,29 +37,84 @@ FAVOUR = (
 
 @dataclass(frozen=True)
 class Machine:
-    """What a kind of machine has time for: minutes of each part, and shards of 64 clips of the commonest size."""
+    """What a kind of machine has time for.
+
+    Minutes of each part, and of a leg (0 = all in one); clips in a batch, and crops for the decoder; prompts to measure
+    with; shards of 64 clips of the commonest size, how many of them an accelerator renders itself, and how many have
+    twins for cuts; crops in all; processes that render on the CPU, and that measure.
+    """
 
     joint: float
     leg: float
     decoder: float
     distill: float
     batch: int
+    decoded: int
     clips: int
     shards: int
+    early: int
+    twins: int
+    crops: int
     workers: int
     extra: tuple[str, ...] = ()
 
-    def shards_of(self, bucket: str) -> int:
-        return max(1, round(self.shards * BUCKETS[bucket] / BUCKETS[COMMONEST]))
+    def held(self, early: bool = False) -> str:
+        """How many shards of each size there are, or come `early`, from the accelerator; of rare sizes all do."""
+        counts = {name: self.early if early or name not in (COMMONEST, LONGEST) else self.shards for name in BUCKETS}
+        shares = {name: max(1, round(count * BUCKETS[name] / BUCKETS[COMMONEST])) for name, count in counts.items()}
+        return "{" + ", ".join(f"{name}: {share}" for name, share in shares.items()) + "}"
 
 
 # So few clips that rendering them takes a minute, without a compiler.
 FEW = ("options.clips=4", "options.compile_renderer=false")
 CORES = os.cpu_count() or 2
+# An accelerator shades sooner than a compiler is done with the shader; so many processes keep it busy.
+EAGER, RENDERERS = "options.compile_renderer=false", 6
 MACHINES = {
-    "cpu": Machine(75, 0, 15, 30, 40, 500, 90, max(1, CORES // 2)),
-    "gpu": Machine(18.5, 8.5, 2, 1, 256, 2000, 240, max(1, CORES - 2)),
-    "debug": Machine(0.02, 0, 0.02, 0.02, 2, 10, 1, 1, ("model=debug", "precision=fp32", *FEW)),
+    "cpu": Machine(
+        joint=75,
+        leg=0,
+        decoder=15,
+        distill=30,
+        batch=40,
+        decoded=4,
+        clips=500,
+        shards=90,
+        early=90,
+        twins=2,
+        crops=384,
+        workers=max(1, CORES // 2),
+    ),
+    "gpu": Machine(
+        joint=15,
+        leg=9,
+        decoder=2.5,
+        distill=1.5,
+        batch=384,
+        decoded=64,
+        clips=2000,
+        shards=500,
+        early=150,
+        twins=12,
+        crops=4000,
+        workers=max(1, CORES - 3),
+        extra=("ema=0.999", "save_every=1000"),
+    ),
+    "debug": Machine(
+        joint=0.02,
+        leg=0,
+        decoder=0.02,
+        distill=0.02,
+        batch=2,
+        decoded=2,
+        clips=10,
+        shards=1,
+        early=1,
+        twins=1,
+        crops=4,
+        workers=1,
+        extra=("model=debug", "precision=fp32", *FEW),
+    ),
 }
 
 
@@ -107,32 +164,23 @@ class Recipe:
 
     def first(self) -> None:
         """Render while training begins: the pool opens up as training goes on."""
-        fills = [
-            self._begin("fill", "cpu", *self._joint(), "--worker", str(worker), "--workers", str(self.machine.workers))
-            for worker in range(self.machine.workers)
-        ]
-        try:
+        with self._filled():
             if self.machine.leg:
                 self._train_joint()
-        finally:
-            failed = [fill.args for fill in fills if fill.wait()]
-        if failed:
-            raise subprocess.CalledProcessError(1, failed[0])
 
     def second(self) -> None:
-        """The transformer goes on."""
-        self._train_joint()
+        """The rest of the transformer, and a decoder that knows its mistakes."""
+        with self._filled():
+            self._train_joint()
+        self._run("pairs", f"{self.out}/pairs.safetensors", f"{self.out}/joint/last.safetensors", *self.machine.extra,
+                  f"options.codec={self.start}", "options.text=", "options.shards={4x8x14: 1}",
+                  *self._pool())  # fmt: skip
+        self._run("decoder", *self._decoder(), f"options.pairs={self.out}/pairs.safetensors")
 
     def third(self) -> None:
-        """The rest of the transformer, a decoder that knows its mistakes, the turbo adapter, and the table."""
-        names = ("joint/last", "pairs", "candidate", "mean", "turbo")
-        joint, pairs, candidate, mean, turbo = (f"{self.out}/{name}.safetensors" for name in names)
-        self._train_joint()
-        self._run("pairs", pairs, joint, *self.machine.extra, f"options.codec={self.start}", "options.text=",
-                  "options.shards={4x8x14: 1}", *self._pool())  # fmt: skip
-        self._run("decoder", *self.machine.extra, "steps=1000000", f"minutes={self.machine.decoder}",
-                  f"out={self.out}/decoder", f"options.codec={self.start}", f"options.init={self.start}",
-                  f"options.pairs={pairs}", f"options.pool={self.out}/crops")  # fmt: skip
+        """The turbo adapter, and the table."""
+        names = ("joint/last", "candidate", "mean", "turbo")
+        joint, candidate, mean, turbo = (f"{self.out}/{name}.safetensors" for name in names)
         self._run("export", candidate, f"joint={joint}", f"decoder={self.out}/decoder/last.safetensors",
                   f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
         self._run("soup", mean, self.start, candidate)
@@ -150,26 +198,36 @@ class Recipe:
             *self._clips("joint", self.start), f"minutes={m.joint}", f"leg={m.leg}", "decay=0.5", "warmup=40",
             f"options.batch={m.batch}", "options.text=",
             "options.noise_mean=1.0", "options.noise_spread=1.3", "options.object_weight=3.0",
-            f"options.favour={FAVOUR}", "options.cuts=0.06",
-            # Where all is rendered before, nothing has to be waited for.
-            f"options.first_shards={8 if m.leg else m.shards}",
+            f"options.favour={FAVOUR}", "options.cuts=0.06", f"options.twins={m.twins}",
+        ]  # fmt: skip
+
+    def _decoder(self) -> list[str]:
+        m = self.machine
+        return [
+            *m.extra, "steps=1000000", f"minutes={m.decoder}", f"out={self.out}/decoder", f"options.batch={m.decoded}",
+            f"options.crops={m.crops}", f"options.codec={self.start}", f"options.init={self.start}",
+            f"options.pool={self.out}/crops", "sheet_every=1000000",
         ]  # fmt: skip
 
     def _distill(self, teacher: str) -> list[str]:
         m = self.machine
         return [
             *self._clips("distill", teacher), f"minutes={m.distill}", f"options.batch={max(2, m.batch // 2)}",
-            f"options.first_shards={m.shards}", *([f"options.adapter={TURBO}"] if self.start == MINI else []),
+            # Too short to be worth compiling on an accelerator.
+            *(["compile=false"] if m.leg else []), f"options.twins={m.twins}",
+            *([f"options.adapter={TURBO}"] if self.start == MINI else []),
         ]  # fmt: skip
 
     def _clips(self, task: str, start: str) -> list[str]:
         """What both runs on the pool of clips have in common."""
         names = ", ".join(f"{name}: {share}" for name, share in BUCKETS.items())
-        shards = ", ".join(f"{name}: {self.machine.shards_of(name)}" for name in BUCKETS)
         return [
             *self.machine.extra, "steps=1000000", f"seed={self.seed}", f"compile={str(self.name != 'debug').lower()}",
             f"out={self.out}/{task}", "sheet_every=1000000", f"options.init={start}", f"options.codec={start}",
-            f"options.buckets={{{names}}}", f"options.shards={{{shards}}}", *self._pool(),
+            f"options.buckets={{{names}}}", f"options.shards={self.machine.held()}", *self._pool(),
+            # Where all is rendered before, nothing has to be waited for.
+            *(["options.first_shards=4", "options.wait=true"] if self.machine.leg
+              else [f"options.first_shards={self.machine.shards}"]),
         ]  # fmt: skip
 
     def _pool(self) -> list[str]:
@@ -181,13 +239,42 @@ class Recipe:
     def _model(self) -> list[str]:
         return ["--model", "debug"] if self.name == "debug" else []
 
+    @contextlib.contextmanager
+    def _filled(self) -> Iterator[None]:
+        """Processes render meanwhile what is missing; where there are legs, the next one renders what is left."""
+        clips, crops = self._joint(), self._decoder()
+        if self.machine.leg:
+            # The accelerator is quick at it, but has other work: it makes a beginning, and the CPU goes on. There each
+            # process has one size, for which alone it compiles.
+            early = [*clips, f"options.shards={self.machine.held(early=True)}", EAGER]
+            fills = [self._begin("fill", "cpu", *early) for _ in range(RENDERERS)]
+            fills += [self._begin("fill", "decoder", *crops, EAGER)]
+            for worker in range(self.machine.workers):
+                size = LONGEST if worker % 4 == 3 else COMMONEST
+                fills.append(self._begin("fill", "cpu", *clips, f"options.buckets={{{size}: 1}}", accelerated=False))
+        else:
+            fills = [self._begin("fill", "cpu", *clips) for _ in range(self.machine.workers)]
+            fills += [self._begin("fill", "decoder", *crops)]
+        try:
+            yield
+        finally:
+            for fill in fills if self.machine.leg else []:
+                fill.terminate()
+            failed = [fill.args for fill in fills if fill.wait() not in (0, -signal.SIGTERM)]
+        if failed:
+            raise subprocess.CalledProcessError(1, failed[0])
+
     def _run(self, *arguments: str) -> None:
         process = self._begin(*arguments)
         if process.wait():
             raise subprocess.CalledProcessError(process.returncode, process.args)
 
-    def _begin(self, *arguments: str) -> subprocess.Popen:
-        environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if arguments[0] == "fill" else {})}
+    def _begin(self, *arguments: str, accelerated: bool = True) -> subprocess.Popen:
+        environment = {**os.environ, "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
+        if arguments[0] == "fill":
+            environment |= {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        if not accelerated:
+            environment["CUDA_VISIBLE_DEVICES"] = ""
         command = [sys.executable, "-m", "kinetophone.pipelines.train", *arguments]
         return subprocess.Popen(command, cwd=ROOT, env=environment)
 

@@ -8,6 +8,8 @@ LTX-2 (arXiv 2601.03233).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -21,7 +23,7 @@ SPACE_PERIODS = (0.4, 8.0)
 def video_positions(grid: Grid, steps: int, rows: int, columns: int, device: torch.device) -> Tensor:
     """Positions `[steps * rows * columns, 3]` of the video tokens: seconds, y, x."""
     side = math.sqrt(rows * columns)
-    seconds = torch.tensor([float(grid.video_seconds(i)) for i in range(steps)], device=device)
+    seconds = _seconds(grid.video_seconds, steps, device)
     y = (torch.arange(rows, device=device) - (rows - 1) / 2) / side
     x = (torch.arange(columns, device=device) - (columns - 1) / 2) / side
     return torch.stack(torch.meshgrid(seconds, y, x, indexing="ij"), dim=-1).reshape(-1, 3)
@@ -30,8 +32,13 @@ def video_positions(grid: Grid, steps: int, rows: int, columns: int, device: tor
 def audio_positions(grid: Grid, steps: int, device: torch.device) -> Tensor:
     """Positions `[steps, 3]` of the audio tokens: seconds, and the middle of the frame."""
     positions = torch.zeros(steps, 3, device=device)
-    positions[:, 0] = torch.tensor([float(grid.audio_seconds(i)) for i in range(steps)], device=device)
+    positions[:, 0] = _seconds(grid.audio_seconds, steps, device)
     return positions
+
+
+def _seconds(of: Callable[[int], Fraction], steps: int, device: torch.device) -> Tensor:
+    # Made on the device, it would wait there for all that was asked before.
+    return torch.tensor([float(of(step)) for step in range(steps)]).to(device, non_blocking=True)
 
 
 def rotation(positions: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:

@@ -38,10 +38,10 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Token rows `[B, tokens, 8]` int64: word id, then up to 7 trigram ids; 0 is padding. Long prompts are cut."""
         rows = torch.zeros(len(texts), self.config.tokens, COLUMNS, dtype=torch.int64)
+        rows[:, 0, 0] = START
         for row, text in zip(rows, texts, strict=True):
-            row[0, 0] = START
-            for position, word in enumerate(split(text)[: self.config.tokens - 1], start=1):
-                row[position] = torch.tensor(self._row(word))
+            if words := split(text)[: self.config.tokens - 1]:
+                row[1 : 1 + len(words)] = torch.tensor([self._row(word) for word in words])
         return rows
 
     def unknown_words(self, text: str) -> list[str]:

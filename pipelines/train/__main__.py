@@ -2,7 +2,7 @@
 
 python -m kinetophone.pipelines.train fit OUT          fit the linear codecs on renders of the world
 python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configuration
-python -m kinetophone.pipelines.train fill CONFIG      render the clips that a configuration will read
+python -m kinetophone.pipelines.train fill CONFIG      render what a configuration will read, many processes at once
 python -m kinetophone.pipelines.train pairs OUT WEIGHTS   clips as a transformer remakes them, for the decoder
 python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
 python -m kinetophone.pipelines.train soup OUT WEIGHTS ..   the mean of checkpoints that one run made of another
@@ -31,8 +31,6 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("command", help="one of the commands above, or a configuration")
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--model", default="mini", choices=sorted(CONFIGS))
-    parser.add_argument("--worker", type=int, default=0, help="fill: which share of the shards, of --workers")
-    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--clips", type=int, default=500, help="evaluate: held-out prompts")
     parser.add_argument("--guidance", type=float, default=3.0, help="evaluate: guidance scale")
     parser.add_argument("--steps", type=int, default=20, help="evaluate: sampling steps")
@@ -67,15 +65,12 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _fill(options: argparse.Namespace) -> None:
-    from .joint import JointTask
+    from .tasks import make_task
 
-    run = read_config(options.arguments[0], options.arguments[1:])
-    task = JointTask(run)
-    held = {bucket: task.options.shards_of(bucket.name) for bucket in task.buckets}
-    order = [(bucket, index) for index in range(max(held.values())) for bucket in held if index < held[bucket]]
-    for bucket, index in order[options.worker :: options.workers]:
-        if not task.pool.path(bucket, index).is_file():
-            task.pool.shard(bucket, index)
+    task = make_task(read_config(options.arguments[0], options.arguments[1:]))
+    if not hasattr(task, "fill"):
+        raise ValueError(f"The task {task.name!r} has nothing that could be rendered beforehand.")
+    task.fill()
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ The object and its motion go on through the cut, so that a model learns which wo
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from dataclasses import replace
@@ -34,15 +35,22 @@ def draw_spans(rng: random.Random, seconds: float) -> Tensor:
 
 
 def spliced(first: Tensor, second: Tensor, spans: Tensor, grid: Grid) -> Tensor:
-    """Latents `[C, T, H, W]` or `[C, T']` of the two shots, each in its time. Linear codecs blend as pixels would."""
-    seconds_of = grid.video_seconds if first.ndim == 4 else grid.audio_seconds
-    seconds = torch.tensor([float(seconds_of(step)) for step in range(first.shape[1])])
-    weights = span_weights(spans[None], seconds)[0].unbind(-1)
-    shape = (1, -1, *[1] * (first.ndim - 2))
+    """Latents `[B, C, T, H, W]` or `[B, C, T']` of two shots with `spans [B, 2, 4]`, each in its time.
+
+    Linear codecs blend as pixels would.
+    """
+    seconds_of = grid.video_seconds if first.ndim == 5 else grid.audio_seconds
+    seconds = torch.tensor([float(seconds_of(step)) for step in range(first.shape[2])]).to(first.device)
+    weights = span_weights(spans, seconds).unbind(-1)
+    shape = (len(first), 1, -1, *[1] * (first.ndim - 3))
     return first * weights[0].reshape(shape) + second * weights[1].reshape(shape)
 
 
-def names_sky(captions: list[str]) -> list[str]:
-    """Those of some captions that say which sky there is."""
-    skies = [phrase for phrases in world.phrases()["sky"] for phrase in phrases]
-    return [caption for caption in captions if any(phrase in caption for phrase in skies)]
+def names_sky(caption: str) -> bool:
+    """Whether a caption says which sky there is."""
+    return any(phrase in caption for phrase in _sky_phrases())
+
+
+@functools.cache
+def _sky_phrases() -> tuple[str, ...]:
+    return tuple(phrase for phrases in world.phrases()["sky"] for phrase in phrases)

@@ -6,11 +6,9 @@ beforehand, or continued, and training sees the same clips.
 
 from __future__ import annotations
 
-import functools
 import json
-import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -23,12 +21,13 @@ from ..clock import Grid
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
 from .cuts import under_another_sky
+from .fill import wait_for
 from .task import seed_of
-
-log = logging.getLogger(__name__)
 
 CAPTIONS_PER_CLIP = 4
 RENDER_BATCH = 8
+# Begins the names of labels in a shard's file.
+LABEL = "label."
 # What is known of the object in a latent cell.
 CELL_LABELS = ("colour", "shape", "action", "direction")
 
@@ -76,40 +75,59 @@ class Codec:
     video: VideoAutoencoder
     audio: AudioAutoencoder
 
+    @property
+    def device(self) -> torch.device:
+        return self.video.codec.mean.device
+
 
 class ClipPool:
-    """Shards of encoded clips in `folder`, rendered on demand."""
+    """Shards of encoded clips in `folder`, rendered on demand, or with `wait` by another process."""
 
-    def __init__(self, folder: Path, codec: Codec, *, seed: int = 0, clips: int = 64, fast: bool = False) -> None:
-        self.folder, self.codec, self.seed, self.clips, self.fast = folder, codec, seed, clips, fast
+    def __init__(
+        self, folder: Path, codec: Codec, *, seed: int = 0, clips: int = 64, fast: bool = False, wait: bool = False
+    ) -> None:
+        self.folder, self.codec, self.seed, self.clips, self.fast, self.wait = folder, codec, seed, clips, fast, wait
 
     def path(self, bucket: Bucket, index: int, twin: bool = False) -> Path:
         return self.folder / f"{bucket.name}-{self.seed}-{index:05d}{'-twin' if twin else ''}.safetensors"
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one pool a process, and the shards are small
     def shard(self, bucket: Bucket, index: int, twin: bool = False) -> Shard:
         """A shard from disk, or rendered now and kept; its twin shows the same scenes under other skies."""
         path = self.path(bucket, index, twin)
-        if not path.is_file():
-            log.info("rendering %s", path.name)
-            self._write(path, *self._render(bucket, index, twin))
+        if self.wait:
+            wait_for(path)
+        elif not path.is_file():
+            self.render(bucket, index, twin)
         with safe_open(path, framework="pt") as file:
             captions = json.loads(file.metadata()["captions"])
             self._check(path, captions, bucket, index, twin)
-            return Shard(file.get_tensor("video"), file.get_tensor("audio"), captions, *self._truths(bucket, index))
+            parts = {name: file.get_tensor(name) for name in file.keys()}
+        labels = {name.removeprefix(LABEL): parts.pop(name) for name in list(parts) if name.startswith(LABEL)}
+        if parts.keys() | {"captions", "labels"} != {field.name for field in fields(Shard)}:
+            raise ValueError(f"{path} was written by an older version. Delete it, and what is beside it.")
+        return Shard(captions=captions, labels=labels, **parts)
 
     @torch.no_grad()
-    def _render(self, bucket: Bucket, index: int, twin: bool) -> tuple[Tensor, Tensor, list[list[str]]]:
-        """Render and encode the clips of one shard."""
-        videos, audios, captions = [], [], []
-        for count, seed in self._groups(bucket, index):
-            scenes = clip_scenes(self.codec.grid, bucket, count, seed)
-            scenes = under_another_sky(scenes) if twin else scenes
-            base, wave, texts = render_clips(self.codec.grid, bucket, scenes, seed, self.fast)
-            videos.append(self.codec.video.encode_base(base * 2 - 1).half())
-            audios.append(self.codec.audio.encode(wave).half())
-            captions += texts
-        return torch.cat(videos), torch.cat(audios), captions
+    def render(self, bucket: Bucket, index: int, twin: bool = False) -> None:
+        """Render and encode the clips of one shard, and keep them."""
+        grid, groups, originals = self.codec.grid, self._groups(bucket, index), self.scenes(bucket, index)
+        batches = [under_another_sky(scenes) for scenes in originals] if twin else originals
+        # Pictures all at once, which an accelerator wants; sounds have noise of their own in each group.
+        base = render_frames(grid, bucket, world.Scenes.joined(batches), self.fast, self.codec.device)
+        wave = torch.cat([render_sound(grid, bucket, scenes) for scenes in batches])
+        whole = world.Scenes.joined(originals)
+        classes, moments = cell_truths(grid, bucket, whole)
+        parts = {
+            "video": self.codec.video.encode_base(base * 2 - 1).half().cpu(),
+            "audio": self.codec.audio.encode(wave.to(self.codec.device)).half().cpu(),
+            "classes": classes,
+            "moments": moments,
+        }
+        for name, value in world.labels(whole).items():
+            if name != "sound":
+                parts[LABEL + name] = value if value.ndim == 1 else value[:, 0]
+        told = [clip_captions(scenes, seed) for scenes, (_, seed) in zip(batches, groups, strict=True)]
+        self._write(self.path(bucket, index, twin), parts, [captions for group in told for captions in group])
 
     def scenes(self, bucket: Bucket, index: int) -> list[world.Scenes]:
         """The scenes of a shard, in the groups that it was rendered in."""
@@ -125,15 +143,6 @@ class ClipPool:
                 f"{path} was rendered for another world, or with other settings. Delete it, and what is beside it."
             )
 
-    def _truths(self, bucket: Bucket, index: int) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """What is true of the cells of a shard, and what its clips show."""
-        groups = self.scenes(bucket, index)
-        classes, moments = zip(*(cell_truths(self.codec.grid, bucket, scenes) for scenes in groups), strict=True)
-        told = [world.labels(scenes) for scenes in groups]
-        labels = {name: torch.cat([one[name] for one in told]) for name in told[0] if name != "sound"}
-        firsts = {name: value if value.ndim == 1 else value[:, 0] for name, value in labels.items()}
-        return torch.cat(classes), torch.cat(moments), firsts
-
     def _groups(self, bucket: Bucket, index: int) -> list[tuple[int, int]]:
         """Size and seed of each group of scenes of a shard."""
         return [
@@ -144,25 +153,27 @@ class ClipPool:
             for start in range(0, self.clips, RENDER_BATCH)
         ]
 
-    def _write(self, path: Path, video: Tensor, audio: Tensor, captions: list[list[str]]) -> None:
+    def _write(self, path: Path, parts: dict[str, Tensor], captions: list[list[str]]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}")
-        tensors = {"video": video.contiguous(), "audio": audio.contiguous()}
+        tensors = {name: part.contiguous() for name, part in parts.items()}
         save_file(tensors, partial, {"captions": json.dumps(captions)})
         os.replace(partial, path)
 
 
-def render_clips(
-    grid: Grid, bucket: Bucket, scenes: world.Scenes, seed: int, fast: bool = False
-) -> tuple[Tensor, Tensor, list[list[str]]]:
-    """Base video `[N, 3, F, H, W]` in 0..1, sound `[N, 1, S]` and the captions of scenes of a bucket's shape."""
-    frames = grid.frames(bucket.steps)
-    motion = world.simulate(scenes)
-    times = base_times(grid, bucket.steps)
+def render_frames(
+    grid: Grid, bucket: Bucket, scenes: world.Scenes, fast: bool = False, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Base video `[N, 3, F, H, W]` in 0..1 of scenes of a bucket's shape, rendered on `device`."""
     size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
-    base = world.render(scenes, motion, times, *size, samples=2, fast=fast).transpose(1, 2)
-    wave = world.synthesise(scenes, motion, grid.samples(frames), grid.sample_rate)[:, None]
-    return base, wave, clip_captions(scenes, seed)
+    motion, times = world.simulate(scenes), base_times(grid, bucket.steps)
+    return world.render(scenes, motion, times, *size, samples=2, fast=fast, device=device).transpose(1, 2)
+
+
+def render_sound(grid: Grid, bucket: Bucket, scenes: world.Scenes) -> Tensor:
+    """The sound `[N, 1, S]` of scenes of a bucket's length."""
+    samples = grid.samples(grid.frames(bucket.steps))
+    return world.synthesise(scenes, world.simulate(scenes), samples, grid.sample_rate)[:, None]
 
 
 def clip_captions(scenes: world.Scenes, seed: int) -> list[list[str]]:

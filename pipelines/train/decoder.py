@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from ..model.config import CONFIGS
 from ..vae.video import VideoAutoencoder
 from .checkpoint import load_part
 from .config import RunConfig
+from .fill import unclaimed
 from .joint import load_codec
 from .sheet import contact_sheet
-from .task import Batch, Forward, seed_of
+from .task import Batch, Forward, Values, seed_of, training_device
 
 STEPS = 3
 # Share of the crops that show an object: most of a picture is sky and ground.
@@ -58,9 +60,13 @@ class DecoderTask:
         self.side = int(run.options.get("side", 128))
         self.folder = Path(run.options.get("pool", "runs/crops"))
         self.fast = bool(run.options.get("compile_renderer", False))
+        self.device = training_device()
         self.codec = load_codec(self.config, Path(run.options["codec"]))
+        self.codec.video.to(self.device)
         pairs = run.options.get("pairs")
-        self.pairs = load_file(Path(pairs)) if pairs else None
+        latents = load_file(Path(pairs)) if pairs else {}
+        self.pairs = {name: latent[:, :, :STEPS].to(self.device) for name, latent in latents.items()}
+        self._read: set[int] = set()
 
     def model(self) -> DecoderModel:
         torch.manual_seed(self.run.seed)
@@ -74,14 +80,22 @@ class DecoderTask:
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
         g = torch.Generator().manual_seed(seed_of(self.run.seed, step, rank, ranks))
-        picked = torch.randint(0, self.crops, (self.count,), generator=g)
-        pixels = torch.stack([self._crop(int(index)) for index in picked]).float() / 127.5 - 1
+        pixels = self._pixels(torch.randint(0, self.crops, (self.count,), generator=g))
         latent = self.codec.video.encode(pixels)
-        level = LATENT_NOISE * torch.rand(self.count, 1, 1, 1, 1, generator=g).square()
-        batch = {"pixels": pixels, "latent": latent + level * torch.randn(latent.shape, generator=g)}
-        return batch if self.pairs is None else {**batch, **self._remade(g)}
+        # Seeded unlike what picks: on a CPU a crop would always get the same noise.
+        noisy = torch.Generator(self.device).manual_seed(seed_of(self.run.seed, step, rank, ranks, 1))
+        level = LATENT_NOISE * torch.rand(self.count, 1, 1, 1, 1, generator=noisy, device=self.device).square()
+        noise = torch.randn(latent.shape, generator=noisy, device=self.device)
+        batch = {"pixels": pixels, "latent": latent + level * noise}
+        return {**batch, **self._remade(g)} if self.pairs else batch
 
-    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def fill(self) -> None:
+        """Render the crops that are missing; other processes may do the same."""
+        paths = {self._path(index): index for index in range(self.crops)}
+        for path in unclaimed(paths):
+            self._write(path, self._render(paths[path]))
+
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         made, wanted = forward(batch["latent"]).float(), batch["pixels"]
         plain, edges = _distances(made, wanted)
         coarse = F.l1_loss(F.avg_pool3d(made, (1, 4, 4)), F.avg_pool3d(wanted, (1, 4, 4)))
@@ -92,10 +106,10 @@ class DecoderTask:
             base = self.codec.video.base(forward(batch["remade"]).float()[:, :, :: self.config.grid.base_stride])
             away, seams = _distances(base, batch["wanted"])
             total, values = total + away + seams, {**values, "away": away, "seams": seams}
-        return total, {name: float(value.detach()) for name, value in values.items()}
+        return total, {name: value.detach() for name, value in values.items()}
 
     def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
-        pixels = torch.stack([self._crop(index) for index in range(6)]).float() / 127.5 - 1
+        pixels = self._pixels(torch.arange(min(6, self.crops)))
         with torch.no_grad():
             made = model(self.codec.video.encode(pixels))
         pairs = torch.stack((pixels, made), 1).flatten(0, 1)
@@ -103,27 +117,50 @@ class DecoderTask:
 
     def _remade(self, g: torch.Generator) -> Batch:
         """Windows of clips as a transformer remade them, and the base video wanted of each."""
-        made, clean = self.pairs["made"], self.pairs["clean"]
+        count, _, _, *size = self.pairs["made"].shape
+        picked = torch.randint(0, count, (self.count,), generator=g)
         cells = self.side // self.config.grid.spatial
-        remade, original = [], []
-        for index in torch.randint(0, len(made), (self.count,), generator=g).tolist():
-            corner = [int(torch.randint(0, size - cells + 1, (), generator=g)) for size in made.shape[3:]]
-            place = (index, ..., slice(corner[0], corner[0] + cells), slice(corner[1], corner[1] + cells))
-            remade.append(made[place][:, :STEPS].float())
-            original.append(clean[place][:, :STEPS].float())
-        latents = torch.stack(remade), torch.stack(original)
-        shown, right = (self.codec.video.decode_base(latent) for latent in latents)
-        return {"remade": latents[0], "wanted": (shown + right) / 2}
+        down, across = (
+            torch.randint(0, side - cells + 1, (self.count, 1), generator=g) + torch.arange(cells) for side in size
+        )
+        place = self._placed(picked[:, None, None]), ..., self._placed(down[:, :, None]), self._placed(across[:, None])
+        made, clean = (self.pairs[name][place].permute(0, 3, 4, 1, 2).float() for name in ("made", "clean"))
+        shown, right = (self.codec.video.decode_base(latent) for latent in (made, clean))
+        return {"remade": made, "wanted": (shown + right) / 2}
+
+    def _pixels(self, picked: Tensor) -> Tensor:
+        """Crops `[N, 3, F, side, side]` in -1..1; each is read once."""
+        for index in set(picked.tolist()) - self._read:
+            self._pool[index].copy_(self._crop(index), non_blocking=True)
+            self._read.add(index)
+        return self._pool.index_select(0, self._placed(picked)).float().div_(127.5).sub_(1)
+
+    @functools.cached_property
+    def _pool(self) -> Tensor:
+        """Room for all crops; a process that only fills the folder needs none."""
+        shape = self.crops, 3, self.config.grid.frames(STEPS), self.side, self.side
+        return torch.empty(shape, dtype=torch.uint8, device=self.device)
+
+    def _placed(self, index: Tensor) -> Tensor:
+        """An index on the training device, without waiting for it."""
+        return index.to(self.device, non_blocking=True)
 
     def _crop(self, index: int) -> Tensor:
         """Crop `[3, F, side, side]` uint8, from its file, rendered when missing."""
-        path = self.folder / f"{self.side}-{self.run.seed}-{index:05d}.safetensors"
+        path = self._path(index)
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{os.getpid()}")
-            save_file({"pixels": self._render(index)}, partial)
-            os.replace(partial, path)
+            self._write(path, self._render(index))
         return load_file(path)["pixels"]
+
+    @staticmethod
+    def _write(path: Path, pixels: Tensor) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(f".{os.getpid()}")
+        save_file({"pixels": pixels}, partial)
+        os.replace(partial, path)
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{self.side}-{self.run.seed}-{index:05d}.safetensors"
 
     def _render(self, index: int) -> Tensor:
         """A random window of a random scene `[3, F, side, side]`, mostly where an object is."""
@@ -139,8 +176,10 @@ class DecoderTask:
             middle = shown[int(torch.randint(0, len(shown), (), generator=g))] / torch.tensor(CELLS)
             corner = (middle - size / 2).clamp(torch.zeros(2), 1 - size)
         window = tuple(torch.cat((corner, corner + size)).tolist())
-        frames = world.render(scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.fast)
-        return frames[0].transpose(0, 1).mul(255).round().byte().contiguous()
+        frames = world.render(
+            scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.fast, device=self.device
+        )
+        return frames[0].transpose(0, 1).mul(255).round().byte().cpu().contiguous()
 
 
 def _distances(made: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

@@ -72,6 +72,11 @@ class Track:
     area: Tensor
     acts: dict[str, Tensor]
 
+    def cpu(self) -> Track:
+        """The same on the CPU."""
+        acts = {name: scores.cpu() for name, scores in self.acts.items()}
+        return Track(self.x.cpu(), self.y.cpu(), self.area.cpu(), acts)
+
 
 def _classes(name: str) -> int:
     return len(world.LABEL_NAMES[name])

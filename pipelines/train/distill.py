@@ -24,7 +24,7 @@ from .config import RunConfig
 from .joint import JointModel, JointOptions, JointTask, broadcast, noised, weighted_error
 from .levels import AVLevels, draw_levels
 from .loop import compile_layers
-from .task import Batch, Forward
+from .task import Batch, Forward, Values
 
 # Options of a joint run that mean nothing here: the turbo steps decide the noise, the teacher what is wanted.
 WITHOUT_EFFECT = ("noise_mean", "noise_spread", "free_levels", "probe_weight", "fine_after")
@@ -100,7 +100,7 @@ class DistillTask(JointTask):
             parametrize.register_parametrization(layer, "weight", update)
         return model
 
-    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         clean, o = AVLatent(batch["video"], batch["audio"]), self.options
         generated = draw_levels(clean, generator, free=0, given=o.given)
         count = len(clean.video)
@@ -116,7 +116,7 @@ class DistillTask(JointTask):
         video_loss = weighted_error(video, target.video, sigma.video, 1 + o.object_weight * objects)
         audio_loss = weighted_error(audio, target.audio, sigma.audio)
         total = video_loss + o.audio_weight * audio_loss
-        return total, {"video": float(video_loss.detach()), "audio": float(audio_loss.detach())}
+        return total, {"video": video_loss.detach(), "audio": audio_loss.detach()}
 
     def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
         self.draw_sheet(model, Guidance(1.0, 1.0), self.options.turbo_steps, folder / f"sheet-{step:06d}.png")

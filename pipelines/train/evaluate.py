@@ -32,11 +32,13 @@ from ..weights.load import Models, load_models
 from .data import Bucket, base_times, clip_scenes
 from .detector import load_detector
 from .measure import Clips, Meter, Tally, frechet
-from .task import seed_of
+from .task import seed_of, training_device
 
 # No training clip is drawn from this seed.
 SEED = 20_261_124
 BATCH = 10
+# Clips that an accelerator decodes at once: 2 GB, and a dozen processes share its memory.
+DECODED = 5
 SHOWN = 8
 COLUMNS = 7
 PERCENT = (
@@ -61,7 +63,7 @@ class Settings:
     """How a checkpoint is sampled for the test.
 
     `few` samples the last checkpoint in so few steps too, `turbo` with that adapter and as it wants; `compile` renders
-    the real clips several times as fast; `jobs` processes share the batches.
+    the real clips several times as fast on a CPU; `jobs` processes share the batches, and the accelerator if any.
     """
 
     clips: int = 500
@@ -110,9 +112,10 @@ def _measure_share(
     """Every `jobs`-th batch, from the `job`-th on: what was measured of each source, and of other real clips."""
     if settings.jobs > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // settings.jobs))
-    models = {path.stem if path.is_file() else str(path): load_models(path) for path in weights}
+    device = training_device()
+    models = {path.stem if path.is_file() else str(path): load_models(path, device) for path in weights}
     first = next(iter(models.values()))
-    meter = Meter(load_detector(detector, first.config.audio.mels), first.audio, first.config.grid)
+    meter = Meter(load_detector(detector, first.config.audio.mels).to(device), first.audio, first.config.grid)
     sources: dict[str, Source] = {
         "real clips": lambda case, index: case.clips,
         "autoencoder": lambda case, index: reconstruct(first, case.clips),
@@ -123,32 +126,35 @@ def _measure_share(
         few = f"{name}, {settings.few} step{'s' * (settings.few > 1)}"
         sources[few] = generator(model, replace(settings, steps=settings.few))
     if settings.turbo:
-        quick = load_models(weights[-1], turbo=settings.turbo)
+        quick = load_models(weights[-1], device, settings.turbo)
         steps = read_adapter(settings.turbo).steps
         sources[f"{name}, turbo"] = generator(quick, replace(settings, steps=steps, guidance=1.0))
     tallies, reference = {name: Tally() for name in sources}, Tally()
     for index in tqdm(range(job, settings.clips // BATCH, settings.jobs), disable=job > 0):
-        case, other = (make_case(first.config.grid, settings, seed_of(SEED, index, kind)) for kind in (0, 1))
+        case, other = (make_case(first.config.grid, settings, seed_of(SEED, index, kind), device) for kind in (0, 1))
         meter.measure(other.clips, other.scenes, reference)
         for name, source in sources.items():
             clips = source(case, index)
             meter.measure(clips, case.scenes, tallies[name])
             if index == 0:
                 sheet(clips, meter, out.with_name(f"{out.stem}-{name.replace(', ', '-').replace(' ', '-')}.png"))
+    # Each tensor that travels between processes holds a file open: a thousand are too many.
+    for tally in (*tallies.values(), reference):
+        tally.features = [torch.cat(tally.features)] if tally.features else []
     return tallies, reference
 
 
-def make_case(grid: Grid, settings: Settings, seed: int) -> Case:
-    """Random scenes, rendered, with a dense caption each."""
+def make_case(grid: Grid, settings: Settings, seed: int, device: torch.device) -> Case:
+    """Random scenes, rendered, with a dense caption each; clips on `device`, scenes on the CPU."""
     bucket = Bucket.parse(settings.bucket)
     scenes = clip_scenes(grid, bucket, BATCH, seed)
     motion = world.simulate(scenes)
     size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
-    frames = (
-        world.render(scenes, motion, base_times(grid, bucket.steps), *size, samples=2, fast=settings.compile) * 2 - 1
-    )
-    wave = world.synthesise(scenes, motion, grid.samples(grid.frames(bucket.steps)), grid.sample_rate)
-    return Case(motion.scenes, Clips(frames, wave), world.captions(motion.scenes, seed=seed, form="dense"))
+    # An accelerator shades a process's share of the clips sooner than a compiler is done with the shader.
+    fast = settings.compile and device.type == "cpu"
+    frames = world.render(scenes, motion, base_times(grid, bucket.steps), *size, samples=2, fast=fast, device=device)
+    wave = world.synthesise(scenes, motion, grid.samples(grid.frames(bucket.steps)), grid.sample_rate).to(device)
+    return Case(motion.scenes, Clips(frames * 2 - 1, wave), world.captions(motion.scenes, seed=seed, form="dense"))
 
 
 @torch.inference_mode()
@@ -176,7 +182,8 @@ def generator(models: Models, settings: Settings) -> Source:
         )
         guidance = Guidance(settings.guidance, settings.guidance)
         denoiser = guided_denoiser(models.dit, positive, negative, guidance)
-        latent = sample_euler(denoiser, draw_noise(empty, seed_of(SEED, index, 2)), flow_schedule(settings.steps))
+        noise = draw_noise(empty, seed_of(SEED, index, 2)).to(models.dit.modality.device)
+        latent = sample_euler(denoiser, noise, flow_schedule(settings.steps))
         wave = models.audio.decode(latent.audio)[:, 0]
         return Clips(_decoded(models, latent.video), wave[:, : case.clips.wave.shape[1]])
 
@@ -186,11 +193,11 @@ def generator(models: Models, settings: Settings) -> Source:
 def _decoded(models: Models, latent: Tensor) -> Tensor:
     """Full decode, then back to base size and rate, where the detector looks."""
     stride = models.config.grid.base_stride
-    clips = []
-    for one in latent.split(1):
-        frames = torch.cat(list(models.video.decode_frames(one)), 2)[:, :, ::stride].clamp(-1, 1)
-        clips.append(models.video.base(frames).transpose(1, 2))
-    return torch.cat(clips)
+    # A CPU has little memory, an accelerator no time for thousands of small steps.
+    count, decode = (DECODED, models.video.reconstruct) if latent.is_cuda else (1, models.video.decode)
+    return torch.cat(
+        [models.video.base(decode(some)[:, :, ::stride].clamp(-1, 1)).transpose(1, 2) for some in latent.split(count)]
+    )
 
 
 def measures(tallies: dict[str, Tally], other: Tensor) -> list[tuple[str, int, list[float]]]:
@@ -232,6 +239,6 @@ def sheet(clips: Clips, meter: Meter, path: Path) -> None:
         torch.cat([*(clips.frames[i, k] / 2 + 0.5 for k in picked), shade[i]], dim=2)
         for i in range(min(SHOWN, len(mel)))
     ]
-    pixels = torch.cat(rows, 1).clamp(0, 1).mul(255).byte().permute(1, 2, 0).numpy()
+    pixels = torch.cat(rows, 1).clamp(0, 1).mul(255).byte().permute(1, 2, 0).cpu().numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.ascontiguousarray(pixels)).resize((pixels.shape[1] * 2, pixels.shape[0] * 2)).save(path)

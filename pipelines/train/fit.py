@@ -16,7 +16,7 @@ from ..model.config import Config
 from ..vae.audio import AudioAutoencoder
 from ..vae.linear import LinearCodec
 from ..vae.video import VideoAutoencoder
-from .data import Bucket, clip_scenes, render_clips
+from .data import Bucket, clip_scenes, render_frames, render_sound
 
 log = logging.getLogger(__name__)
 
@@ -83,4 +83,5 @@ def _report(config: Config, video: VideoAutoencoder, audio: AudioAutoencoder) ->
 def _clips(config: Config, name: str, count: int, seed: int, fast: bool = False) -> tuple[Tensor, Tensor]:
     """Base video in 0..1 and sound of `count` scenes of a bucket."""
     bucket = Bucket.parse(name)
-    return render_clips(config.grid, bucket, clip_scenes(config.grid, bucket, count, seed), seed, fast)[:2]
+    scenes = clip_scenes(config.grid, bucket, count, seed)
+    return render_frames(config.grid, bucket, scenes, fast), render_sound(config.grid, bucket, scenes)

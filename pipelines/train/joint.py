@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -31,12 +30,14 @@ from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
 from ..weights.checkpoint import published_words
 from .checkpoint import load_part
+from .clips import Clips, cut_clips, whole_clips
 from .config import RunConfig
-from .cuts import draw_spans, names_sky, spliced
-from .data import CELL_LABELS, Bucket, ClipPool, Codec
+from .cuts import draw_spans, names_sky
+from .data import CELL_LABELS, Bucket, ClipPool, Codec, Shard
+from .fill import unclaimed
 from .levels import AVLevels, Noise, draw_levels
 from .sheet import contact_sheet
-from .task import Batch, Forward, seed_of
+from .task import Batch, Forward, Values, seed_of, training_device
 
 SHEET_PROMPTS = (
     "a large red ball bounces on green grass under a clear blue sky",
@@ -63,7 +64,9 @@ class JointOptions:
     `pool_seed` is that of the clips; a run that goes on from another on the same clips wants a `seed` of its own, or it
     would draw the same batches and noise again. `buckets` maps sizes such as `7x8x14` to their share of steps, `shards`
     says how many each has, or all, with so many `clips`; `cuts` is the share of steps with clips in two shots, from the
-    first `twins` shards, of buckets of at least `CUT_STEPS` steps.
+    first `twins` shards, of buckets of at least `CUT_STEPS` steps. A run begins with `first_shards` of each bucket,
+    takes in another every `steps_per_shard` steps, and renders what is missing itself; with `wait` it leaves that to
+    `train fill` in other processes, and takes in what these have done.
     `favour` says how much likelier than others clips are drawn that show what is hard to get right, by label and class:
     `{action: {hover: 2.5}, count: {two: 2}}`; objects count by the first, and several such things multiply.
     Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
@@ -81,6 +84,7 @@ class JointOptions:
     clips: int = 64
     first_shards: int = 4
     steps_per_shard: int = 40
+    wait: bool = False
     compile_renderer: bool = False
     init: str = ""
     text: str = ""
@@ -175,11 +179,15 @@ class JointTask:
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
         self.options = self.options_type.parse(run.options)
-        self.codec = load_codec(self.config, Path(self.options.codec))
+        self.device = training_device()
+        self.codec = load_codec(self.config, Path(self.options.codec), self.device)
+        self._clips: dict[tuple[str, bool], Clips] = {}
         o = self.options
         if o.fine_after > (channels := self.config.dit.video_channels):
             raise ValueError(f"fine_after must be at most the {channels} picture channels; got {o.fine_after}.")
-        self.pool = ClipPool(Path(o.pool), self.codec, seed=o.pool_seed, clips=o.clips, fast=o.compile_renderer)
+        self.pool = ClipPool(
+            Path(o.pool), self.codec, seed=o.pool_seed, clips=o.clips, fast=o.compile_renderer, wait=o.wait
+        )
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
         self.buckets = [Bucket.parse(name) for name in self.options.buckets]
 
@@ -210,66 +218,72 @@ class JointTask:
             weights["words.weight"] = rows
         return weights
 
+    def fill(self) -> None:
+        """Render the clips that are missing, in the order of their use; other processes may do the same."""
+        o, twins = self.options, self.options.twins if self.options.cuts else 0
+        shards = [(bucket, index) for bucket in self.buckets for index in range(o.shards_of(bucket.name))]
+        shards.sort(key=lambda shard: (shard[1] >= o.first_shards, shard[1] / o.shards_of(shard[0].name)))
+        paths = {
+            self.pool.path(bucket, index, twin): (bucket, index, twin)
+            for bucket, index in shards
+            for twin in ((False, True) if index < twins and bucket.steps >= CUT_STEPS else (False,))
+        }
+        for path in unclaimed(paths):
+            self.pool.render(*paths[path])
+
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
         # Bucket and kind are drawn from the step alone: all ranks must see the same shapes.
         common = random.Random(seed_of(self.run.seed, step))
-        bucket = common.choices(self.buckets, weights=list(self.options.buckets.values()))[0]
-        cut = bucket.steps >= CUT_STEPS and common.random() < self.options.cuts
-        draw = random.Random(seed_of(self.run.seed, step, rank, ranks))
-        # The pool opens up as training goes on, so that a run may start before all of it is rendered.
         o = self.options
-        ready = min(o.shards_of(bucket.name), o.first_shards + step // o.steps_per_shard)
-        make = self._cut_sample if cut else self._sample
-        samples = [make(bucket, draw, min(ready, o.twins) if cut else ready) for _ in range(o.batch)]
-        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        bucket = common.choices(self.buckets, weights=list(o.buckets.values()))[0]
+        cut = bucket.steps >= CUT_STEPS and common.random() < o.cuts
+        # The pool opens up as training goes on, so that a run may start before all of it is rendered.
+        shards = o.shards_of(bucket.name)
+        sides = (False, True) if cut else (False,)
+        rendered = min(self._rendered(bucket, twin) for twin in sides)
+        ready = min(shards, rendered if o.wait else o.first_shards + step // o.steps_per_shard)
+        ready = min(ready, o.twins) if cut else ready
+        clips = self._held(bucket, ready)
+        generator = torch.Generator().manual_seed(seed_of(self.run.seed, step, rank, ranks))
+        numbers = clips.draw(o.batch, ready, generator)
+        dropped = torch.rand(o.batch, generator=generator) < o.drop_caption
+        silent = self.tokenizer.encode([""])[0]
+        if not cut:
+            return whole_clips(clips, numbers, dropped, silent, generator)
+        grid, draw = self.config.grid, random.Random(seed_of(self.run.seed, step, rank, ranks))
+        spans = torch.stack([draw_spans(draw, grid.frames(bucket.steps) / float(grid.fps)) for _ in numbers])
+        turned = torch.rand(o.batch, generator=generator) < 0.5
+        sides = (clips, self._held(bucket, ready, twin=True))
+        return cut_clips(sides, numbers, turned, dropped, silent, spans, grid, generator)
 
-    def _sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
-        number = draw.randrange(ready)
-        shard = self.pool.shard(bucket, number)
-        index = draw.choices(range(len(shard.captions)), cum_weights=self._chances(bucket, number))[0]
-        text = "" if draw.random() < self.options.drop_caption else draw.choice(shard.captions[index])
-        return {
-            "video": shard.video[index].float(),
-            "audio": shard.audio[index].float(),
-            "ids": self.tokenizer.encode([text])[0],
-            "classes": shard.classes[index],
-            "moments": shard.moments[index].float(),
-        }
+    def _rendered(self, bucket: Bucket, twin: bool) -> int:
+        """How many shards of a bucket there are to draw from: one more than before, where that is on disk."""
+        held = self._clips[bucket.name, twin].shards if (bucket.name, twin) in self._clips else 0
+        return max(self.options.first_shards, held + self.pool.path(bucket, held, twin).is_file())
 
-    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one task a process
-    def _chances(self, bucket: Bucket, number: int) -> list[float]:
-        """How likely each clip of a shard is drawn, against the others, summed up."""
-        shard = self.pool.shard(bucket, number)
+    def _held(self, bucket: Bucket, ready: int, twin: bool = False) -> Clips:
+        """The clips of a bucket in memory, the first `ready` shards at least."""
+        o = self.options
+        capacity = min(o.twins, o.shards_of(bucket.name)) if twin else o.shards_of(bucket.name)
+        clips = self._clips.setdefault((bucket.name, twin), Clips(capacity, self.device))
+        while clips.shards < ready:
+            shard = self.pool.shard(bucket, clips.shards, twin)
+            ids = torch.stack([self.tokenizer.encode(captions) for captions in shard.captions]).int()
+            skies = torch.tensor([[names_sky(caption) for caption in captions] for captions in shard.captions])
+            clips.add(shard, ids, skies, self._chances(shard))
+        if not clips.chances.any():
+            raise ValueError(f"Bucket {bucket.name} has no clip that `favour` leaves a chance.")
+        return clips
+
+    def _chances(self, shard: Shard) -> Tensor:
+        """How likely each clip of a shard is drawn, against the others."""
         chances = torch.ones(len(shard.captions))
         for name, classes in self.options.favour.items():
             for told, factor in classes.items():
                 chances[shard.labels[name] == world.LABEL_NAMES[name].index(told)] *= factor
-        if not chances.any():
-            raise ValueError(f"Shard {number} of {bucket.name} has no clip that `favour` leaves a chance.")
-        return chances.cumsum(0).tolist()
+        return chances
 
-    def _cut_sample(self, bucket: Bucket, draw: random.Random, ready: int) -> Batch:
-        grid, number = self.config.grid, draw.randrange(ready)
-        one, other = (self.pool.shard(bucket, number, twin) for twin in draw.sample((False, True), 2))
-        index = draw.randrange(len(one.captions))
-        spans = draw_spans(draw, grid.frames(bucket.steps) / float(grid.fps))
-        texts = [names_sky(shard.captions[index]) for shard in (one, other)]
-        if draw.random() < self.options.drop_caption:
-            other, texts = one, [[""], [""]]
-        elif not all(texts):
-            # A cut that no word speaks of would teach the model to change the sky by itself.
-            other, texts = one, [one.captions[index]] * 2
-        chosen = [draw.choice(choices) for choices in texts]
-        return {
-            "video": spliced(one.video[index].float(), other.video[index].float(), spans, grid),
-            "audio": spliced(one.audio[index].float(), other.audio[index].float(), spans, grid),
-            "ids": self.tokenizer.encode(chosen),
-            "classes": one.classes[index],
-            "moments": one.moments[index].float(),
-            "spans": spans,
-        }
-
-    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         clean = AVLatent(batch["video"], batch["audio"])
         o = self.options
         noise = Noise(o.noise_mean, o.noise_spread)
@@ -285,7 +299,7 @@ class JointTask:
         probe_loss = _probe_error(scores.float(), batch["classes"].long(), batch["moments"])
         total = video_loss + o.audio_weight * audio_loss + o.probe_weight * probe_loss
         losses = {"video": video_loss, "audio": audio_loss, "probe": probe_loss}
-        return total, {name: float(value.detach()) for name, value in losses.items()}
+        return total, {name: value.detach() for name, value in losses.items()}
 
     @staticmethod
     def lowers(forward: Forward) -> bool:
@@ -305,15 +319,15 @@ class JointTask:
             torch.zeros(count, self.config.dit.audio_channels, grid.audio_steps(grid.frames(bucket.steps))),
         )
         with torch.no_grad():
-            positive = model.text(self.tokenizer.encode(SHEET_PROMPTS))
-            negative = model.text(self.tokenizer.encode([""] * count))
+            positive = model.text(self.tokenizer.encode(SHEET_PROMPTS).to(self.device))
+            negative = model.text(self.tokenizer.encode([""] * count).to(self.device))
             denoiser = guided_denoiser(model.dit, positive, negative, guidance)
-            latent = sample_euler(denoiser, draw_noise(empty, 1), flow_schedule(steps))
+            latent = sample_euler(denoiser, draw_noise(empty, 1).to(self.device), flow_schedule(steps))
             base = self.codec.video.decode_base(latent.video) / 2 + 0.5
-        contact_sheet(base, path)
+        contact_sheet(base.cpu(), path)
 
 
-def load_codec(config: Config, path: Path) -> Codec:
+def load_codec(config: Config, path: Path, device: torch.device | str = "cpu") -> Codec:
     """The frozen encoders from a fitted codec file (`train fit`), names `video.*` and `audio.*`."""
     if not path.is_file():
         raise ValueError(f"No fitted codec at {path}: run `python -m kinetophone.pipelines.train fit` first.")
@@ -322,7 +336,7 @@ def load_codec(config: Config, path: Path) -> Codec:
     audio = AudioAutoencoder(config.audio, config.grid)
     for prefix, module in (("video.", video), ("audio.", audio)):
         module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}, strict=False)
-    return Codec(config.grid, video.eval().requires_grad_(False), audio.eval().requires_grad_(False))
+    return Codec(config.grid, *(part.to(device).eval().requires_grad_(False) for part in (video, audio)))
 
 
 def noised(clean: Tensor, level: Tensor, generator: torch.Generator) -> Tensor:

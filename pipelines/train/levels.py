@@ -34,13 +34,17 @@ def draw_levels(
     video = _draw(count, generator, noise)
     independent = torch.rand(count, generator=generator, device=generator.device) < free
     audio = torch.where(independent, _draw(count, generator, noise), video)
-    video, audio = video[:, None].repeat(1, steps), audio[:, None].repeat(1, audio_steps)
     chosen = torch.rand(count, generator=generator, device=generator.device) < given
     kinds = torch.randint(0, len(GIVEN), (count,), generator=generator, device=generator.device)
     spans = torch.rand(count, 2, generator=generator, device=generator.device).sort(1).values
-    for row in chosen.nonzero().flatten().tolist():
-        GIVEN[int(kinds[row])](video[row], audio[row], spans[row].tolist())
-    return AVLevels(video, audio)
+    # Every kind for every sample, of which each takes one: a choice made on the host would wait for an accelerator.
+    levels = []
+    for stream, level in enumerate((video, audio)):
+        moments = _Moments((steps, audio_steps)[stream], *spans[..., None].unbind(1))
+        made = torch.stack([rules[stream](moments).expand(count, -1) for rules in GIVEN], 1)
+        made = made.gather(1, kinds[:, None, None].expand(-1, 1, made.shape[2]))[:, 0] | ~chosen[:, None]
+        levels.append(level[:, None] * made)
+    return AVLevels(*levels)
 
 
 def _draw(count: int, generator: torch.Generator, noise: Noise) -> Tensor:
@@ -50,47 +54,62 @@ def _draw(count: int, generator: torch.Generator, noise: Noise) -> Tensor:
     return torch.where(torch.rand(count, generator=generator, device=generator.device) < 0.1, uniform, normal)
 
 
-def _give_first_frame(video: Tensor, audio: Tensor, span: list[float]) -> None:
-    """Image to video."""
-    video[0] = 0
+@dataclass(frozen=True)
+class _Moments:
+    """The `count` steps of a stream, and a span of it for each sample: `start`, `end` `[B, 1]` in 0..1."""
+
+    count: int
+    start: Tensor
+    end: Tensor
+
+    @property
+    def at(self) -> Tensor:
+        return torch.arange(self.count, device=self.start.device)[None]
 
 
-def _give_last_step(video: Tensor, audio: Tensor, span: list[float]) -> None:
-    """A picture to arrive at."""
-    video[-1] = 0
+def _all(m: _Moments) -> Tensor:
+    return m.at >= 0
 
 
-def _give_both_ends(video: Tensor, audio: Tensor, span: list[float]) -> None:
-    """Interpolation, and loops."""
-    video[0] = video[-1] = 0
+def _none(m: _Moments) -> Tensor:
+    return m.at < 0
 
 
-def _give_start(video: Tensor, audio: Tensor, span: list[float]) -> None:
-    """Extension: both streams up to a time."""
-    video[: 1 + int(span[0] * (len(video) - 1))] = 0
-    audio[: int(span[0] * len(audio))] = 0
+def _after_first(m: _Moments) -> Tensor:
+    return m.at > 0
 
 
-def _give_surroundings(video: Tensor, audio: Tensor, span: list[float]) -> None:
-    """A retake: both streams outside of a span."""
-    for stream in (video, audio):
-        first, last = (round(edge * len(stream)) for edge in span)
-        stream[:first] = 0
-        stream[max(last, first + 1) :] = 0
+def _before_last(m: _Moments) -> Tensor:
+    return m.at < m.count - 1
 
 
-def _give_sound(video: Tensor, audio: Tensor, span: list[float]) -> None:
-    """The picture follows the sound."""
-    audio.zero_()
+def _between_ends(m: _Moments) -> Tensor:
+    return _after_first(m) & _before_last(m)
 
 
-def _give_picture(video: Tensor, audio: Tensor, span: list[float]) -> None:
-    """The sound follows the picture."""
-    video.zero_()
+def _from_frame(m: _Moments) -> Tensor:
+    """From `start` on, the first step always given: a picture needs one to go on from."""
+    return m.at >= 1 + (m.start * (m.count - 1)).long()
 
 
-# What a sample may be given clean: each sets noise levels `video [T]` and `audio [T']` to zero where that is so.
+def _from_start(m: _Moments) -> Tensor:
+    return m.at >= (m.start * m.count).long()
+
+
+def _inside(m: _Moments) -> Tensor:
+    """One step at least."""
+    first = (m.start * m.count).round().clamp_max(m.count - 1)
+    return (m.at >= first) & (m.at < torch.maximum((m.end * m.count).round(), first + 1))
+
+
+# What a sample may be given clean: which steps of picture and sound are still made.
 GIVEN = (
-    _give_first_frame, _give_first_frame, _give_last_step, _give_both_ends, _give_start, _give_surroundings,
-    _give_sound, _give_picture,
+    # Image to video, twice as often as others.
+    (_after_first, _all), (_after_first, _all),
+    # A picture to arrive at; interpolation, and loops.
+    (_before_last, _all), (_between_ends, _all),
+    # Extension; a retake.
+    (_from_frame, _from_start), (_inside, _inside),
+    # The picture follows the sound; the sound follows the picture.
+    (_all, _none), (_none, _all),
 )  # fmt: skip

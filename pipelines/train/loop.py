@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import logging
-import math
 import os
 import time
 from collections.abc import Iterator
@@ -18,15 +17,19 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
 from torch.func import functional_call
 from tqdm import tqdm
 
 from ..model.ops import best_cpu_dtype
 from . import checkpoint
 from .config import RunConfig
-from .task import Forward, Task, seed_of
+from .task import Forward, Task, Values, seed_of, training_device
 
 log = logging.getLogger(__name__)
+
+# Steps between two looks at what was learned. Each look waits for the accelerator, so that no step has one of its own.
+LOOK_EVERY = 20
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def train(task: Task, config: RunConfig) -> nn.Module:
         if last.is_file():
             done = checkpoint.load(last, model, optimizers, ema)
             log.info("resumed %s at step %d", last, done.step)
-        _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out))
+        finite = torch.ones((), dtype=torch.bool, device=place.device)
+        _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out, finite))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(ema[name])
@@ -72,8 +76,12 @@ class _State:
     step: int
     seconds: float
     out: Path
+    finite: Tensor
 
     def save(self) -> None:
+        """Raises FloatingPointError, and keeps what was saved before, when a gradient since then was not finite."""
+        if not self.finite:
+            raise FloatingPointError(f"A gradient was not finite, not long before step {self.step}.")
         progress = checkpoint.Progress(self.step, self.seconds)
         checkpoint.save(self.out / "last.safetensors", self.model, self.optimizers, self.ema, progress)
 
@@ -87,9 +95,10 @@ def _run(task: Task, config: RunConfig, place: Place, state: _State) -> None:
         state.step += 1
         state.seconds = _agreed(before + time.monotonic() - began, place)
         bar.update()
-        if state.step % 20 == 0 and place.rank == 0:
-            bar.set_postfix({key: f"{value:.3f}" for key, value in values.items()})
-            _log_row(state.out / "loss.csv", {"step": state.step, "loss": loss, **values})
+        if state.step % LOOK_EVERY == 0 and place.rank == 0:
+            told = {key: float(value) for key, value in values.items()}
+            bar.set_postfix({key: f"{value:.3f}" for key, value in told.items()})
+            _log_row(state.out / "loss.csv", {"step": state.step, "loss": float(loss), **told})
         if state.step % config.save_every == 0:
             state.save()
         if state.step % config.sheet_every == 0 and place.ranks == 1:
@@ -102,9 +111,7 @@ def _run(task: Task, config: RunConfig, place: Place, state: _State) -> None:
     bar.close()
 
 
-def _step(
-    task: Task, config: RunConfig, place: Place, state: _State, forward: Forward
-) -> tuple[float, dict[str, float]]:
+def _step(task: Task, config: RunConfig, place: Place, state: _State, forward: Forward) -> tuple[Tensor, Values]:
     scale = rate_scale(state.step, config, state.seconds)
     for optimizer in state.optimizers:
         for group in optimizer.param_groups:
@@ -114,16 +121,15 @@ def _step(
     loss, values = task.loss(forward, batch, generator)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
-    if not math.isfinite(float(norm)):
-        raise FloatingPointError(f"The gradient is not finite at step {state.step}: {values}.")
+    state.finite &= (norm.full_tensor() if isinstance(norm, DTensor) else norm).isfinite()
     for optimizer in state.optimizers:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     decay = min(config.ema, (1 + state.step) / (10 + state.step))
     with torch.no_grad():
-        for name, parameter in state.model.named_parameters():
-            state.ema[name].lerp_(parameter, 1 - decay)
-    return float(loss.detach()), values
+        parameters = dict(state.model.named_parameters())
+        torch._foreach_lerp_(list(state.ema.values()), [parameters[name] for name in state.ema], 1 - decay)
+    return loss.detach(), values
 
 
 def share_done(step: int, seconds: float, config: RunConfig) -> float:
@@ -157,7 +163,9 @@ def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimiz
     adam = [_group(v, config.adam_rate * f) for (matrix, f), v in groups.items() if not matrix]
     muon = [_group(v, config.muon_rate * f) for (matrix, f), v in groups.items() if matrix]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(adam, betas=(0.9, 0.98), weight_decay=config.weight_decay)
+        torch.optim.AdamW(
+            adam, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=next(model.parameters()).is_cuda
+        )
     ]
     if muon:
         optimizers.append(torch.optim.Muon(muon, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"))
@@ -182,11 +190,16 @@ def _forward(model: nn.Module, place: Place) -> Forward:
 
 
 def compile_layers(model: nn.Module) -> None:
-    """Compile layer by layer: one layer's code serves all, and a new clip size costs seconds, not minutes."""
+    """Compile layer by layer: one layer's code serves all.
+
+    On a CPU a new clip size costs seconds, and code of its own pays; on an accelerator it costs a minute, and does not.
+    """
     torch._dynamo.config.recompile_limit = 64
+    # Not True: what is one size throughout stays so, and the compiler cannot do without.
+    dynamic = None if next(model.parameters()).is_cuda else False
     for module in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
         for layer in module:
-            layer.compile(dynamic=False)
+            layer.compile(dynamic=dynamic)
 
 
 def _shard(model: nn.Module, place: Place) -> None:
@@ -200,14 +213,15 @@ def _shard(model: nn.Module, place: Place) -> None:
 
 @contextlib.contextmanager
 def _place(config: RunConfig) -> Iterator[Place]:
-    cuda = torch.cuda.is_available()
+    device = training_device()
+    cuda = device.type == "cuda"
     ranks, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     best = torch.bfloat16 if cuda else best_cpu_dtype()
     dtype = {"auto": best, "fp32": torch.float32, "bf16": torch.bfloat16}[config.precision]
     if cuda:
         torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
     if ranks > 1:
         dist.init_process_group("nccl" if cuda else "gloo")
     try:

@@ -15,7 +15,7 @@ from ..clock import Grid
 from ..vae.audio import AudioAutoencoder
 from ..world.physics import honking
 from ..world.scene import BEACON, BOUNCE, COLLIDE, HOP, TALK, WATER
-from .detector import Detector, Reading, Track
+from .detector import Detector, Track
 
 # An event that is not seen, or not heard, counts as this far apart.
 MISSED_SECONDS = 0.5
@@ -72,7 +72,7 @@ class Tally:
 
 
 class Meter:
-    """Measures clips with a trained detector."""
+    """Measures clips with a trained detector, both on one device."""
 
     def __init__(self, detector: Detector, audio: AudioAutoencoder, grid: Grid) -> None:
         self.detector, self.audio, self.grid = detector, audio, grid
@@ -83,25 +83,30 @@ class Meter:
         wanted = world.labels(scenes)
         reading = self.detector.see(clips.frames)
         mel = self.audio.mel(clips.wave[:, None])
+        colours = wanted["colour"].clamp_min(0).to(clips.frames.device)
+        tracks = [self.detector.follow(reading, clips.frames, colour) for colour in colours.T]
+        area = reading.cells["colour"].softmax(2)[:, :, 1:].sum((3, 4)).mean(1)
+        light = F.avg_pool2d(clips.frames.flatten(0, 1).mean(1), 8).unflatten(0, clips.frames.shape[:2])
+        heard, features = self.detector.hear(mel) > 0, reading.features.mean((1, 3, 4))
+        # Small values are looked at one by one from here on, and an accelerator would be waited for at each.
+        tracks = [track.cpu() for track in tracks]
+        area, light, heard, features, mel, wave = (x.cpu() for x in (area, light, heard, features, mel, clips.wave))
         for name in ("sky", "ground", "weather", "camera"):
-            tally.add(name, reading.scene[name].argmax(-1) == wanted[name])
-        tracks = [self.detector.follow(reading, clips.frames, c.clamp_min(0)) for c in wanted["colour"].T]
-        self._objects(reading, tracks, wanted, tally)
+            tally.add(name, reading.scene[name].cpu().argmax(-1) == wanted[name])
+        self._objects(area, tracks, wanted, tally)
         track = tracks[0]
         tally.add("action", track.acts["action"].argmax(-1) == wanted["action"][:, 0])
         moves = wanted["direction"][:, 0] > 0
         tally.add("direction", track.acts["direction"].argmax(-1) == wanted["direction"][:, 0], moves)
-        heard = self.detector.hear(mel) > 0
         for index, label in enumerate(world.LABEL_NAMES["sound"]):
             there = wanted["sound"][:, index] > 0
             tally.add(f"sound/{label}/yes", heard[:, index], there)
             tally.add(f"sound/{label}/no", ~heard[:, index], ~there)
-        self._events(clips, scenes, track, mel, tally)
-        tally.features.append(reading.features.mean((1, 3, 4)))
+        self._events(scenes, track, light, wave, mel, tally)
+        tally.features.append(features)
 
-    def _objects(self, reading: Reading, tracks: list[Track], wanted: dict[str, Tensor], tally: Tally) -> None:
-        """Colour, shape, count, and shapes bound to the right colours."""
-        area = reading.cells["colour"].softmax(2)[:, :, 1:].sum((3, 4)).mean(1)
+    def _objects(self, area: Tensor, tracks: list[Track], wanted: dict[str, Tensor], tally: Tally) -> None:
+        """Colour, shape, count, and shapes bound to the right colours; `area [N, colours]` is seen, in cells."""
         tally.add("colour", area.argmax(-1) == wanted["colour"][:, 0], wanted["count"] == 1)
         tally.add("count", (area > LEAST_AREA).sum(-1) == wanted["count"])
         right = [
@@ -111,11 +116,15 @@ class Meter:
         tally.add("shape", right[0])
         tally.add("binding", right[0] & right[1], wanted["count"] == 2)
 
-    def _events(self, clips: Clips, scenes: world.Scenes, track: Track, mel: Tensor, tally: Tally) -> None:
-        """Seconds between what is seen and heard, and the pitch of impacts."""
+    def _events(
+        self, scenes: world.Scenes, track: Track, light: Tensor, wave: Tensor, mel: Tensor, tally: Tally
+    ) -> None:
+        """Seconds between what is seen and heard, and the pitch of impacts.
+
+        `light [N, f, h, w]` is how bright the parts of the picture are, `wave [N, samples]` the sound.
+        """
         fps = float(self.grid.fps) / self.grid.base_stride
         hop = self.grid.hop / self.grid.sample_rate
-        light = F.avg_pool2d(clips.frames.flatten(0, 1).mean(1), 8).unflatten(0, clips.frames.shape[:2])
         # A lamp is a part of the picture that suddenly brightens; another part may be as bright all the time.
         rises = light.diff(dim=1, prepend=light[:, :1]).amax((2, 3))
         pitch, honks = world.pitch_of(scenes)[:, 0], honking(scenes)
@@ -129,11 +138,11 @@ class Meter:
                 gap = gap.median() if len(gap) else torch.tensor(MISSED_SECONDS)
                 tally.add("apart", gap.clamp_max(MISSED_SECONDS))
             if action == TALK:
-                lag = voice_lag(light[row], clips.wave[row], fps, self.grid.sample_rate)
+                lag = voice_lag(light[row], wave[row], fps, self.grid.sample_rate)
                 tally.add("voice", torch.tensor(abs(lag) <= FOLLOWS))
             # Water splashes whatever falls on it.
             if action in (BOUNCE, HOP, COLLIDE) and scenes.ground[row] != WATER:
-                rung = ring_pitch(clips.wave[row], onsets, self.grid.sample_rate)
+                rung = ring_pitch(wave[row], onsets, self.grid.sample_rate)
                 octaves = abs(math.log2(rung / float(pitch[row]))) if rung else 3.0
                 tally.add("pitch", torch.tensor(octaves))
 

@@ -36,15 +36,17 @@ def make_pairs(run: RunConfig, weights: Path, out: Path, batches: int = 16) -> N
     model = task.model().eval()
     model.dit.load_state_dict(load_part(weights, "dit."))
     model.text.load_state_dict(load_part(weights, "text."))
-    model.dit.to(best_cpu_dtype())
+    model.to(task.device)
+    model.dit.to(best_cpu_dtype() if task.device.type == "cpu" else torch.bfloat16)
     made, originals = [], []
     for step in tqdm(range(batches), desc="pairs"):
         batch = task.batch(step, 0, 1)
         clean = AVLatent(batch["video"], batch["audio"])
-        denoiser = guided_denoiser(model.dit, model.text(batch["ids"]), model.text(batch["ids"]), Guidance(1, 1))
+        context = model.text(batch["ids"])
+        denoiser = guided_denoiser(model.dit, context, context, Guidance(1, 1))
         level = LEVELS[step % len(LEVELS)]
-        latent = sample_euler(denoiser, start(draw_noise(clean, step), clean, level), flow_schedule(STEPS, 1.0, level))
-        made.append(latent.video.half())
-        originals.append(clean.video.half())
+        noisy = start(draw_noise(clean, step).to(task.device), clean, level)
+        made.append(sample_euler(denoiser, noisy, flow_schedule(STEPS, 1.0, level)).video.half().cpu())
+        originals.append(clean.video.half().cpu())
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file({"made": torch.cat(made), "clean": torch.cat(originals)}, out)

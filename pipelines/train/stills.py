@@ -15,10 +15,10 @@ from ..clock import Grid
 from ..model.config import CONFIGS
 from .checkpoint import load_averaged
 from .config import RunConfig
-from .data import Bucket, ClipPool, cell_truths
+from .data import Bucket, ClipPool, Shard, cell_truths
 from .detector import CELL, SCENE, Stills
 from .joint import load_codec
-from .task import Batch, Forward, seed_of
+from .task import Batch, Forward, Values, seed_of
 
 # Noise of training frames, at most: a generator's pictures are not as clean as rendered ones.
 NOISE = 0.05
@@ -35,9 +35,13 @@ class DetectorClips:
         folder, clips = Path(options.get("pool", "runs/pool")), int(options.get("clips", 64))
         self.pool = ClipPool(folder, self.codec, seed=int(options.get("pool_seed", 0)), clips=clips)
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019 - one task a process, and the shards are small
+    def shard(self, index: int) -> Shard:
+        return self.pool.shard(self.bucket, index)
+
     def frames(self, index: int, picked: Tensor, generator: torch.Generator) -> Tensor:
         """Base frames `[n, f, 3, h, w]` of some clips of a shard, a little noisy."""
-        base = self.codec.video.decode_base(self.pool.shard(self.bucket, index).video[picked].float()).transpose(1, 2)
+        base = self.codec.video.decode_base(self.shard(index).video[picked].float()).transpose(1, 2)
         level = NOISE * torch.rand(len(picked), 1, 1, 1, 1, generator=generator)
         return base + level * torch.randn(base.shape, generator=generator)
 
@@ -79,7 +83,7 @@ class StillsTask:
         wanted = {name: labels[name][picked] for name in (*SCENE, "cell-colour", "cell-shape")}
         return {"frames": frames[:, middle], **wanted}
 
-    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         reading = forward(batch["frames"].to(getattr(forward, "dtype", torch.float32)))
         losses = {name: F.cross_entropy(score.float(), batch[name]) for name, score in reading.scene.items()}
         right = {name: _share_right(score, batch[name]) for name, score in reading.scene.items()}

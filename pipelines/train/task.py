@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 Batch = dict[str, Tensor]
 Forward = Callable[..., object]
+# To log. Tensors stay on their device until then: reading one waits for all that an accelerator still has to do.
+Values = Mapping[str, Tensor | float]
 
 
 class Task(Protocol):
@@ -26,13 +29,20 @@ class Task(Protocol):
         """The batch of a step: a pure function of its arguments, so that a resumed run continues exactly."""
         ...
 
-    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         """Scalar loss of `forward` (the model at training precision) on a batch, and values to log."""
         ...
 
     def sheet(self, model: nn.Module, folder: Path, step: int) -> None:
         """Write a picture of what the model does now."""
         ...
+
+
+def training_device() -> torch.device:
+    """Where this process trains: its own accelerator where there is one, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
 
 
 def seed_of(*parts: int) -> int:

@@ -16,7 +16,7 @@ from .checkpoint import load_averaged
 from .config import RunConfig
 from .detector import ACTS, Detector, region_flow, trace
 from .stills import DetectorClips, known_weights
-from .task import Batch, Forward, seed_of
+from .task import Batch, Forward, Values, seed_of
 
 # Few objects go anywhere, and a detector that says of all that they do not would be right most of the time.
 DIRECTION_WEIGHTS = (0.4, 1.0, 1.0)
@@ -79,10 +79,10 @@ class TracksTask:
                 }
             )
         seen = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
-        shard = self.clips.pool.shard(self.clips.bucket, index)
+        shard = self.clips.shard(index)
         return {**seen, "mel": self.clips.codec.audio.decode_mel(shard.audio.float())}
 
-    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         dtype = getattr(forward, "dtype", torch.float32)
         scores, sound = forward(*(batch[name].to(dtype) for name in ("series", "went", "flow", "mel")))
         weights = {"direction": torch.tensor(DIRECTION_WEIGHTS, device=sound.device)}

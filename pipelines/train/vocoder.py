@@ -15,7 +15,7 @@ from ..vae.audio import AudioAutoencoder
 from ..vae.mel import spectrum
 from .config import RunConfig
 from .joint import load_codec
-from .task import Batch, Forward, seed_of
+from .task import Batch, Forward, Values, seed_of
 
 SECONDS = 2.048
 GROUPS = 48
@@ -66,7 +66,7 @@ class VocoderTask:
         scenes = world.sample_scenes(self.count, seed=seed_of(self.run.seed, group), seconds=SECONDS)
         return world.synthesise(scenes, world.simulate(scenes), samples, grid.sample_rate)[:, None]
 
-    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         made = forward(batch["mel"])
         fine = F.l1_loss(made.clamp_min(torch.tensor(QUIET).log()), batch["magnitude"].clamp_min(QUIET).log())
         loud = F.l1_loss(made.exp(), batch["magnitude"])

@@ -17,7 +17,7 @@ from ..model.config import CONFIGS, Config
 from ..text.encoder import TextEncoder
 from ..text.tokenizer import Tokenizer
 from .config import RunConfig
-from .task import Batch, Forward, seed_of
+from .task import Batch, Forward, Values, seed_of
 
 SLOTS = 2
 
@@ -66,7 +66,7 @@ class WordsTask:
         scenes = world.sample_scenes(self.count, seed=seed)
         return {"ids": self.tokenizer.encode(world.captions(scenes, seed=seed)), **self._targets(scenes)}
 
-    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         logits = forward(batch["ids"])
         losses = {k: F.cross_entropy(v.float(), batch[k], ignore_index=-1) for k, v in logits.items()}
         kept = [loss for loss in losses.values() if loss.isfinite()]

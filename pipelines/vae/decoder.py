@@ -6,7 +6,6 @@ trunk works once a step at low resolution; the head works frame by frame, so tha
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,21 +83,17 @@ class VideoDecoder(nn.Module):
 
 @dataclass(frozen=True)
 class Guides:
-    """What the linear inverse says of a step: all frames `shown [N, 3, 2f, h, w]`, half of them interpolated, between
-    the `base [N, 3, f + 1, h, w]` that is known, which begins with the frame before."""
+    """What the linear inverse says of a step of 2f frames: every second one, `base [N, 3, f + 1, h, w]`, which begins
+    with the frame before, and by interpolation those between."""
 
-    shown: Tensor
     base: Tensor
 
     def of(self, frames: slice) -> Tensor:
         """What the head sees of some frames `[N, 9, n, h, w]`: each, and the base frames before and after."""
-        before = torch.arange(frames.start, frames.stop) // 2
-        return torch.cat((self.shown[:, :, frames], self.base[:, :, before], self.base[:, :, before + 1]), dim=1)
-
-
-def guides(base: Tensor) -> Guides:
-    """Those of twice as many frames as follow the first of `base [N, 3, f + 1, h, w]`."""
-    frames = base.unbind(2)
-    # One by one: at 1080p a comparison takes many megabytes.
-    pairs = [(halfway(*pair), pair[1]) for pair in itertools.pairwise(frames)]
-    return Guides(torch.stack(list(itertools.chain.from_iterable(pairs)), dim=2), base)
+        ends = self.base[:, :, :-1], self.base[:, :, 1:]
+        before, after = (end.repeat_interleave(2, dim=2)[:, :, frames] for end in ends)
+        shown, between = after.clone(), slice(frames.start % 2, None, 2)
+        pair = [x[:, :, between].transpose(1, 2).flatten(0, 1) for x in (before, after)]
+        if len(pair[0]):
+            shown[:, :, between] = halfway(*pair).unflatten(0, (len(shown), -1)).transpose(1, 2)
+        return torch.cat((shown, before, after), dim=1)

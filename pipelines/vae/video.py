@@ -15,7 +15,7 @@ from ..clock import Grid
 from ..model.config import VideoConfig
 from ..model.ops import TORCH, Ops
 from .causal import CausalCodec
-from .decoder import HISTORY, Guides, VideoDecoder, guides
+from .decoder import HISTORY, Guides, VideoDecoder
 from .linear import LinearCodec
 
 # Pixels that the head makes at once: larger frames come in smaller groups, so that memory stays bounded.
@@ -117,7 +117,7 @@ class VideoAutoencoder(nn.Module):
 
     def _guides(self, window: Tensor) -> Guides:
         """What the linear inverse says of the newest latent."""
-        return guides(self._blocks(window[:, -2:].transpose(1, 2))[:, :, self.config.frames - 1 :])
+        return Guides(self._blocks(window[:, -2:].transpose(1, 2))[:, :, self.config.frames - 1 :])
 
     def _render(self, features: Tensor, known: Tensor) -> Tensor:
         """Frames `[B, 3, n, H, W]` of features `[B, n, ...]` and what is known of them `[B, 9, n, h, w]`."""

@@ -22,7 +22,7 @@ def sky(v: Values, d: list[Tensor]) -> Tensor:
         torch.sin(1.7 * u + seed + torch.sin(2.3 * w + seed)) + 0.6 * torch.sin(4.1 * u - 3.1 * w + 2 * seed)
         + 0.4 * torch.sin(7.3 * u + 6.1 * w + torch.sin(5 * u))
     )  # fmt: skip
-    cover = (v["kind"] * torch.tensor([0.75, 0.5, 0.15, 0.3])).sum(-1)[:, None, None]
+    cover = (v["kind"] * up.new_tensor([0.75, 0.5, 0.15, 0.3])).sum(-1)[:, None, None]
     amount = ((cloud - 0.3) * 0.7).clamp(0, 1)[:, None] * cover[:, None] * (up * 6).clamp(0, 1)[:, None]
     bright = torch.stack([0.55 * v["sky_low"][:, i] + 0.45 * v["kind"][:, :2].sum(-1) for i in range(3)], 1)
     colour = colour + amount * (bright[..., None, None] - colour)
@@ -31,12 +31,12 @@ def sky(v: Values, d: list[Tensor]) -> Tensor:
 
 def _sun_and_stars(v: Values, d: list[Tensor], inverse: Tensor, up: Tensor) -> Tensor:
     # The disc is drawn in front, higher or lower by the time of day, not where the key light comes from.
-    place = torch.tensor([[-0.22, 0.235, 1.0], [0.24, 0.075, 1.0], [0.2, 0.235, 1.0], [0, 3.0, 1.0]])
+    place = up.new_tensor([[-0.22, 0.235, 1.0], [0.24, 0.075, 1.0], [0.2, 0.235, 1.0], [0, 3.0, 1.0]])
     target = F.normalize((v["kind"][:, :, None] * place).sum(1), dim=-1)
     cos = sum(target[:, i, None, None] * d[i] * inverse for i in range(3))
-    size = (v["kind"] * torch.tensor([6e-4, 1.3e-3, 5e-4, 0.0])).sum(-1)[:, None, None]
+    size = (v["kind"] * up.new_tensor([6e-4, 1.3e-3, 5e-4, 0.0])).sum(-1)[:, None, None]
     disc = ((cos - 1 + size) / 2e-4).clamp(0, 1) * (size > 0)
-    halo = torch.exp((cos - 1) * 60) * (v["kind"] * torch.tensor([0.25, 0.35, 0.12, 0.0])).sum(-1)[:, None, None]
+    halo = torch.exp((cos - 1) * 60) * (v["kind"] * up.new_tensor([0.25, 0.35, 0.12, 0.0])).sum(-1)[:, None, None]
     tint = v["power"] / v["power"].amax(-1, keepdim=True)
     light = (disc * 0.9 + halo)[:, None] * tint[..., None, None]
     u, w = (d[0] / d[2] * 34).floor(), (d[1] / d[2] * 34).floor()
@@ -49,7 +49,7 @@ def _sun_and_stars(v: Values, d: list[Tensor], inverse: Tensor, up: Tensor) -> T
 
 def ground(v: Values, d: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Colour `[F, 3, H, W]` and distance `[F, H, W]` of the ground plane."""
-    t = torch.where(d[1] < -1e-3, v["camera"][:, 1, None, None] / (-d[1]).clamp_min(1e-3), torch.full((), 1e4))
+    t = torch.where(d[1] < -1e-3, v["camera"][:, 1, None, None] / (-d[1]).clamp_min(1e-3), 1e4)
     gx = v["camera"][:, 0, None, None] + t * d[0]
     gz = v["camera"][:, 2, None, None] + t * d[2]
     clear = torch.exp(-t * 0.16)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 
 import torch
@@ -54,8 +54,8 @@ AMBIENT = torch.tensor([[0.42, 0.45, 0.50], [0.48, 0.45, 0.46], [0.27, 0.29, 0.3
 CAMERA_HEIGHT = 1.5
 CAMERA_PITCH = 0.10
 FIELD = 0.5
-# Pixels shaded at once without a compiler: the working set then stays in the cache.
-EAGER_PIXELS = 1 << 16
+# Pixels shaded at once, so that what is at work stays in the cache, or in an accelerator's memory.
+EAGER_PIXELS, ACCELERATED_PIXELS = 1 << 16, 1 << 23
 # What only scenes with a character need.
 CAST_VALUES = ("banded", "mark", "mark_paint", "halo", "stretch")
 
@@ -70,25 +70,39 @@ def render(
     window: tuple[float, float, float, float] | None = None,
     samples: int = 2,
     fast: bool = False,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Frames `[B, T, 3, height, width]` float32 in 0..1 at `times [T]` seconds.
+    """Frames `[B, T, 3, height, width]` float32 in 0..1 at `times [T]` seconds, shaded on `device`.
 
     `window` is (top, left, bottom, right) as fractions of the frame; `samples` x `samples` rays a pixel; `fast`
-    compiles the shader (needs a C++ compiler on CPU).
+    compiles the shader (needs a C++ compiler).
     """
-    values = _frame_values(motion, times)
-    x, y = _pixel_rays(height * samples, width * samples, scenes.aspect, window)
-    shader = _compiled() if fast else shade
-    steps = len(times)
-    chunk = steps if fast else max(1, EAGER_PIXELS // x.numel())
-    kinds = zip((scenes.shape[:, 0] >= CAR).tolist(), (scenes.ground == WATER).tolist(), strict=True)
-    frames = []
-    for index, (cast, wet) in enumerate(kinds):
+    device = torch.device(device)
+    values = {name: value.to(device) for name, value in _frame_values(motion, times).items()}
+    rays = _pixel_rays(height * samples, width * samples, scenes.aspect, window)
+    x, y = (axis.to(device) for axis in rays)
+    accelerated = device.type != "cpu"
+    shader = _compiled(accelerated) if fast else shade
+    steps, pixels = len(times), ACCELERATED_PIXELS if accelerated else EAGER_PIXELS
+    chunk = steps if fast and not accelerated else max(1, pixels // x.numel())
+    frames = x.new_empty(len(scenes) * steps, 3, height, width)
+    for cast, wet, rows in _by_kind(scenes, steps, accelerated):
         chosen = _needed(values, cast, wet)
-        for start in range(index * steps, (index + 1) * steps, chunk):
-            stop = min(start + chunk, (index + 1) * steps)
-            frames.append(F.avg_pool2d(shader({k: v[start:stop] for k, v in chosen.items()}, x, y), samples))
-    return torch.cat(frames).unflatten(0, (len(scenes), steps))
+        for part in rows.to(device).split(chunk):
+            frames[part] = F.avg_pool2d(shader({k: v[part] for k, v in chosen.items()}, x, y), samples)
+    return frames.unflatten(0, (len(scenes), steps))
+
+
+def _by_kind(scenes: Scenes, steps: int, together: bool) -> Iterator[tuple[bool, bool, Tensor]]:
+    """With a character or not, on water or not, and the frames: of a scene, or `together` of all such scenes."""
+    kinds = zip((scenes.shape[:, 0] >= CAR).tolist(), (scenes.ground == WATER).tolist(), strict=True)
+    frames = torch.arange(len(scenes) * steps).split(steps)
+    alike: dict[tuple[bool, bool, int], list[Tensor]] = {}
+    for index, (cast, wet) in enumerate(kinds):
+        # On water there is one shader for both.
+        alike.setdefault((cast and not wet, wet, 0 if together else index), []).append(frames[index])
+    for (cast, wet, _), rows in alike.items():
+        yield cast, wet, torch.cat(rows)
 
 
 def object_map(scenes: Scenes, motion: Motion, times: Tensor, rows: int, columns: int) -> Tensor:
@@ -103,8 +117,9 @@ def object_map(scenes: Scenes, motion: Motion, times: Tensor, rows: int, columns
 
 
 @functools.cache
-def _compiled() -> Callable[[Values, Tensor, Tensor], Tensor]:
-    compiled = torch.compile(shade, dynamic=False)
+def _compiled(accelerated: bool) -> Callable[[Values, Tensor, Tensor], Tensor]:
+    # On an accelerator frames of many scenes come at once, never twice the same number of them.
+    compiled = torch.compile(shade, dynamic=accelerated)
 
     def run(values: Values, x: Tensor, y: Tensor) -> Tensor:
         # Every size of picture is compiled for three kinds of scenes: more than the compiler allows by itself.

@@ -5,6 +5,7 @@ A `Scenes` value is a batch of scenes as tensors, objects along a dimension of f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -80,6 +81,12 @@ class Scenes:
         """All tensors on `device`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return Scenes(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+
+    @classmethod
+    def joined(cls, batches: Sequence[Scenes]) -> Scenes:
+        """Batches of one length and aspect as one. It has the noise of the first: for pictures, not for sound."""
+        values = {f.name: [getattr(batch, f.name) for batch in batches] for f in fields(cls)}
+        return cls(**{k: torch.cat(v) if isinstance(v[0], Tensor) else v[0] for k, v in values.items()})
 
 
 def reach(shape: Tensor, radius: Tensor, camera: Tensor, aspect: float) -> Tensor:

@@ -35,17 +35,17 @@ def _halo(v: Values, x: Tensor, y: Tensor) -> Tensor:
     """The glare of headlights."""
     u, w, narrow, strength = v["halo"][..., None, None].unbind(1)
     glare = strength * torch.exp(-((x - u) ** 2 + (y - w) ** 2) * narrow)
-    return glare[:, None] * torch.tensor(WHITE)[:, None, None] * 0.85
+    return glare[:, None] * glare.new_tensor(WHITE)[:, None, None] * 0.85
 
 
 def _nearest(v: Values, x: Tensor, y: Tensor) -> Values:
     """Distance, world normal, own-frame point and surface values of the nearest hit of each ray."""
-    best: Values = {"t": torch.full((len(v["k"]), *x.shape), 1e4)}
+    best: Values = {"t": x.new_full((len(v["k"]), *x.shape), 1e4)}
     for n in range(v["k"].shape[1]):
         t, normal, point, inside = intersect(v, n, x, y)
         nearer = inside & (t < best["t"])
         surface = {"t": t, "nx": normal[0], "ny": normal[1], "nz": normal[2], **_surface(v, n, point)}
-        best = {k: torch.where(nearer, value, best.get(k, torch.zeros(()))) for k, value in surface.items()}
+        best = {k: torch.where(nearer, value, best.get(k, 0.0)) for k, value in surface.items()}
     return best
 
 
@@ -62,13 +62,13 @@ def intersect(v: Values, n: int, x: Tensor, y: Tensor) -> tuple[Tensor, list[Ten
     c = sum(q[i] * oq[i] * oq[i] for i in range(3)) - k
     disc = b * b - a * c
     root = disc.clamp_min(0).sqrt()
-    a = torch.where(quadric, a.clamp_min(1e-6), torch.ones(()))
-    enter = torch.where(quadric, torch.where(disc > 0, (-b - root) / a, torch.full((), 1e5)), torch.full((), -1e5))
-    leave = torch.where(quadric, torch.where(disc > 0, (-b + root) / a, torch.full((), -1e5)), torch.full((), 1e5))
+    a = torch.where(quadric, a.clamp_min(1e-6), 1.0)
+    enter = torch.where(quadric, torch.where(disc > 0, (-b - root) / a, 1e5), -1e5)
+    leave = torch.where(quadric, torch.where(disc > 0, (-b + root) / a, -1e5), 1e5)
     entries = [enter]
     for i in range(3):
         half = v["half"][:, n, i, None, None]
-        inverse = 1 / torch.where(d[i].abs() < 1e-6, torch.full((), 1e-6), d[i])
+        inverse = 1 / torch.where(d[i].abs() < 1e-6, 1e-6, d[i])
         first, second = (-half - o[i]) * inverse, (half - o[i]) * inverse
         entries.append(torch.minimum(first, second))
         leave = torch.minimum(leave, torch.maximum(first, second))
@@ -79,7 +79,7 @@ def intersect(v: Values, n: int, x: Tensor, y: Tensor) -> tuple[Tensor, list[Ten
     scale = torch.rsqrt(sum(c * c for c in curved) + 1e-9)
     on_quadric = enter >= t
     own = [
-        torch.where(on_quadric, curved[i] * scale, torch.where(entries[i + 1] >= t, -torch.sign(d[i]), torch.zeros(())))
+        torch.where(on_quadric, curved[i] * scale, torch.where(entries[i + 1] >= t, -torch.sign(d[i]), 0.0))
         for i in range(3)
     ]
     r = v["part_axes"][:, n, :, :, None, None]

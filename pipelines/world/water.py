@@ -58,7 +58,7 @@ def _drops(ring: Tensor, radius: Tensor) -> Tensor:
 
 def pond(v: Values, d: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Colour `[F, 3, H, W]` and distance `[F, H, W]` of the water's surface along rays `d`."""
-    t = torch.where(d[1] < -1e-3, v["camera"][:, 1, None, None] / (-d[1]).clamp_min(1e-3), torch.full((), 1e4))
+    t = torch.where(d[1] < -1e-3, v["camera"][:, 1, None, None] / (-d[1]).clamp_min(1e-3), 1e4)
     x, z = v["camera"][:, 0, None, None] + t * d[0], v["camera"][:, 2, None, None] + t * d[2]
     east, north, foam = _slopes(v, x, z, t)
     inverse = torch.rsqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2)
@@ -72,7 +72,7 @@ def pond(v: Values, d: list[Tensor]) -> tuple[Tensor, Tensor]:
     deep = deep * (1 + 1.6 * north)[:, None]
     reflection = _reflected(v, sky(v, mirrored), mirrored, x, z)
     colour = deep + mirror[:, None] * (reflection - deep)
-    white = torch.minimum(light, torch.ones(()))[..., None, None]
+    white = light.clamp_max(1)[..., None, None]
     colour = colour + foam.clamp(0, 0.9)[:, None] * (white - colour)
     lamps = torch.zeros_like(colour)
     for n in range(MAX_OBJECTS):
@@ -81,7 +81,7 @@ def pond(v: Values, d: list[Tensor]) -> tuple[Tensor, Tensor]:
         lamps = lamps + strength[:, None] * v["tint"][:, n, :, None, None]
     colour = colour + 0.4 * lamps
     shore = ((t - SHORE_METRES) * 0.3).clamp(0, 1)[:, None]
-    return colour + shore * ((torch.tensor(SHORE) * light)[..., None, None] - colour), t
+    return colour + shore * ((light.new_tensor(SHORE) * light)[..., None, None] - colour), t
 
 
 def _slopes(v: Values, x: Tensor, z: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -139,5 +139,5 @@ def spray(v: Values, colour: Tensor, d: list[Tensor]) -> Tensor:
         along = sum(a * b for a, b in zip(to, d, strict=True)) * inverse
         miss = sum(a * a for a in to) - along**2
         cover = cover + v["drops"][:, k, 3, None, None] * torch.exp(-miss / 0.0035)
-    white = torch.minimum(v["ambient"] + 0.8 * v["power"], torch.ones(()))[..., None, None]
+    white = (v["ambient"] + 0.8 * v["power"]).clamp_max(1)[..., None, None]
     return colour + cover.clamp(0, 0.9)[:, None] * (white - colour)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch._subclasses.fake_tensor import FakeTensorMode
 from weights import write_checkpoint
 
 from kinetophone.pipelines import world
@@ -258,6 +259,23 @@ def test_the_detector_computes_in_the_type_that_it_is_trained_in(dtype: torch.dt
     track = detector.follow(reading, frames, torch.tensor([0, 1]))
     assert track.acts["direction"].shape == (2, 3) and track.acts["direction"].dtype == dtype
     assert detector.hear(mel).shape == (2, len(world.LABEL_NAMES["sound"])) and reading.features.dtype == dtype
+
+
+def test_the_detector_makes_nothing_on_another_device_than_its_own() -> None:
+    """On tensors of a pretended accelerator, which refuse those of the CPU beside them."""
+    with FakeTensorMode():
+        with torch.device("cuda"):
+            detector = Detector(DEBUG.audio.mels).eval()
+            frames, colour = torch.zeros(2, 9, 3, 16, 28), torch.zeros(2, dtype=torch.long)
+            mel = torch.zeros(2, DEBUG.audio.mels, 40)
+        reading = detector.see(frames)
+        track = detector.follow(reading, frames, colour)
+        made = (*track.acts.values(), track.y, reading.features, detector.hear(mel))
+        assert {value.device.type for value in made} == {"cuda"}
+        brought = track.cpu()
+        assert {value.device.type for value in (*brought.acts.values(), brought.x, brought.y)} == {"cpu"}
+        with pytest.raises(RuntimeError, match="different devices"):
+            detector.follow(reading, frames.cpu(), colour)
 
 
 def test_what_turns_in_its_place_is_told_from_what_stands() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from weights import write_checkpoint
@@ -23,6 +24,7 @@ from kinetophone.pipelines.train.checkpoint import load_averaged
 from kinetophone.pipelines.train.config import CONFIG_FOLDER, read_config
 from kinetophone.pipelines.train.cuts import names_sky, under_another_sky
 from kinetophone.pipelines.train.data import CELL_LABELS, Bucket, base_times, cell_truths, clip_scenes
+from kinetophone.pipelines.train.decoder import DecoderTask
 from kinetophone.pipelines.train.joint import FINE_WEIGHT, PROBE_CLASSES, probe_channels
 from kinetophone.pipelines.train.levels import Noise, draw_levels
 from kinetophone.pipelines.train.loop import rate_scale, train
@@ -353,7 +355,7 @@ def test_the_sky_only_changes_where_words_say_so(folder: Path, monkeypatch: pyte
     for name, value in (("silent", 0), ("dropped", 1)):
         task = make_task(read_config("cpu", arguments(folder, "cuts", **options, **{"options.drop_caption": value})))
         if name == "silent":
-            monkeypatch.setattr("kinetophone.pipelines.train.joint.names_sky", lambda captions: [])
+            monkeypatch.setattr("kinetophone.pipelines.train.joint.names_sky", lambda caption: False)
         known = (
             task.pool.shard(task.buckets[0], 0).video.float(),
             task.pool.shard(task.buckets[0], 0, True).video.float(),
@@ -361,7 +363,7 @@ def test_the_sky_only_changes_where_words_say_so(folder: Path, monkeypatch: pyte
         batch = task.batch(0, 0, 1)
         for clip in batch["video"]:
             assert any((shard - clip).abs().flatten(1).sum(1).min() < 1e-3 for shard in known), name
-    assert [len(names_sky(texts)) for texts in (["a ball at sunset", "a ball"], ["snow falls"])] == [1, 0]
+    assert [names_sky(text) for text in ("a ball at sunset", "a ball", "snow falls")] == [True, False, False]
 
 
 def test_the_decoder_learns_on_crops_and_leaves_the_codec_as_it_is(folder: Path) -> None:
@@ -379,6 +381,63 @@ def test_the_decoder_learns_on_crops_and_leaves_the_codec_as_it_is(folder: Path)
     assert all(torch.equal(codec[f"video.codec.{k}"], v) for k, v in trained.vae.codec.state_dict().items())
     crops = [load_file(path)["pixels"] for path in sorted((folder / "crops").glob("*.safetensors"))]
     assert crops and all(crop.shape == (3, 17, 64, 64) for crop in crops)
+
+
+def test_processes_fill_the_folder_of_crops_beforehand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {
+        "model": "debug", "out": folder / "filled", "options.codec": folder / "codec.safetensors",
+        "options.compile_renderer": "false", "options.side": 32, "options.crops": 5, "options.batch": 20,
+        "options.pool": folder / "fill",
+    }  # fmt: skip
+    config = read_config("decoder", [f"{key}={value}" for key, value in options.items()])
+    rendered: list[int] = []
+
+    def render(task: DecoderTask, index: int) -> torch.Tensor:
+        rendered.append(index)
+        return torch.full((3, 17, 32, 32), 10 * index, dtype=torch.uint8)
+
+    monkeypatch.setattr(DecoderTask, "_render", render)
+    files = [folder / "fill" / f"32-0-{index:05d}.safetensors" for index in range(5)]
+    files[0].parent.mkdir()
+    save_file({"pixels": torch.full((3, 17, 32, 32), 200, dtype=torch.uint8)}, files[2])
+    # What another process is at is left to it, and what it never finished is done by the next.
+    with FileLock(files[3].with_suffix(".lock")):
+        make_task(config).fill()
+    assert rendered == [0, 1, 4]
+    make_task(config).fill()
+    assert rendered == [0, 1, 4, 3]
+    rendered.clear()
+    task = make_task(config)
+    for step in range(2):
+        pixels = task.batch(step, 0, 1)["pixels"]
+        assert pixels.shape == (20, 3, 17, 32, 32) and torch.equal(pixels.amin((1, 2, 3, 4)), pixels.amax((1, 2, 3, 4)))
+        assert set(((pixels[:, 0, 0, 0, 0] + 1) * 127.5).round().int().tolist()) == {0, 10, 200, 30, 40}
+        # What was drawn once stays in memory.
+        for file in files:
+            file.unlink(missing_ok=True)
+    again = task.batch(0, 0, 1)
+    assert torch.equal(again["latent"], task.batch(0, 0, 1)["latent"]) and not rendered
+
+
+def test_a_run_takes_in_what_others_have_rendered_and_waits_for_the_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kinetophone.pipelines.train.fill.PATIENCE_SECONDS", 0)
+    options = {
+        "options.pool": folder / "others", "options.shards": 3, "options.clips": 2, "options.wait": "true",
+        "options.batch": 40,
+    }  # fmt: skip
+    config = read_config("cpu", arguments(folder, "others", **options))
+    with pytest.raises(ValueError, match="does `train fill` still run"):
+        make_task(config).batch(0, 0, 1)
+    filling, waiting = make_task(config), make_task(config)
+    filling.fill()
+    latest = filling.pool.path(filling.buckets[0], 2)
+    later = latest.rename(latest.with_suffix(".later"))
+    seen = [len(waiting.batch(step, 0, 1)["audio"].flatten(1).unique(dim=0)) for step in range(3)]
+    assert seen == [2, 4, 4]
+    later.rename(latest)
+    assert len(waiting.batch(3, 0, 1)["audio"].flatten(1).unique(dim=0)) == 6
 
 
 def test_a_remade_clip_is_wanted_half_way_to_its_original(folder: Path) -> None:
