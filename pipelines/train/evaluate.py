@@ -150,9 +150,8 @@ def make_case(grid: Grid, settings: Settings, seed: int, device: torch.device) -
     scenes = clip_scenes(grid, bucket, BATCH, seed)
     motion = world.simulate(scenes)
     size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
-    # An accelerator shades a process's share of the clips sooner than a compiler is done with the shader.
-    fast = settings.compile and device.type == "cpu"
-    frames = world.render(scenes, motion, base_times(grid, bucket.steps), *size, samples=2, fast=fast, device=device)
+    times, fast = base_times(grid, bucket.steps), settings.compile
+    frames = world.render(scenes, motion, times, *size, samples=2, fast=fast, device=device)
     wave = world.synthesise(scenes, motion, grid.samples(grid.frames(bucket.steps)), grid.sample_rate).to(device)
     return Case(motion.scenes, Clips(frames * 2 - 1, wave), world.captions(motion.scenes, seed=seed, form="dense"))
 

@@ -163,9 +163,7 @@ def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimiz
     adam = [_group(v, config.adam_rate * f) for (matrix, f), v in groups.items() if not matrix]
     muon = [_group(v, config.muon_rate * f) for (matrix, f), v in groups.items() if matrix]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(
-            adam, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=next(model.parameters()).is_cuda
-        )
+        torch.optim.AdamW(adam, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     ]
     if muon:
         optimizers.append(torch.optim.Muon(muon, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"))
@@ -190,16 +188,11 @@ def _forward(model: nn.Module, place: Place) -> Forward:
 
 
 def compile_layers(model: nn.Module) -> None:
-    """Compile layer by layer: one layer's code serves all.
-
-    On a CPU a new clip size costs seconds, and code of its own pays; on an accelerator it costs a minute, and does not.
-    """
+    """Compile layer by layer: one layer's code serves all, and a new clip size costs seconds, not minutes."""
     torch._dynamo.config.recompile_limit = 64
-    # Not True: what is one size throughout stays so, and the compiler cannot do without.
-    dynamic = None if next(model.parameters()).is_cuda else False
     for module in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
         for layer in module:
-            layer.compile(dynamic=dynamic)
+            layer.compile(dynamic=False)
 
 
 def _shard(model: nn.Module, place: Place) -> None:

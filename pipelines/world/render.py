@@ -75,16 +75,18 @@ def render(
     """Frames `[B, T, 3, height, width]` float32 in 0..1 at `times [T]` seconds, shaded on `device`.
 
     `window` is (top, left, bottom, right) as fractions of the frame; `samples` x `samples` rays a pixel; `fast`
-    compiles the shader (needs a C++ compiler).
+    compiles the shader where that is the CPU (needs a C++ compiler).
     """
     device = torch.device(device)
     values = {name: value.to(device) for name, value in _frame_values(motion, times).items()}
     rays = _pixel_rays(height * samples, width * samples, scenes.aspect, window)
     x, y = (axis.to(device) for axis in rays)
     accelerated = device.type != "cpu"
-    shader = _compiled(accelerated) if fast else shade
+    # For an accelerator the compiler was not done with one shader in five minutes (torch 2.11, one H100).
+    fast = fast and not accelerated
+    shader = _compiled() if fast else shade
     steps, pixels = len(times), ACCELERATED_PIXELS if accelerated else EAGER_PIXELS
-    chunk = steps if fast and not accelerated else max(1, pixels // x.numel())
+    chunk = steps if fast else max(1, pixels // x.numel())
     frames = x.new_empty(len(scenes) * steps, 3, height, width)
     for cast, wet, rows in _by_kind(scenes, steps, accelerated):
         chosen = _needed(values, cast, wet)
@@ -117,9 +119,8 @@ def object_map(scenes: Scenes, motion: Motion, times: Tensor, rows: int, columns
 
 
 @functools.cache
-def _compiled(accelerated: bool) -> Callable[[Values, Tensor, Tensor], Tensor]:
-    # On an accelerator frames of many scenes come at once, never twice the same number of them.
-    compiled = torch.compile(shade, dynamic=accelerated)
+def _compiled() -> Callable[[Values, Tensor, Tensor], Tensor]:
+    compiled = torch.compile(shade, dynamic=False)
 
     def run(values: Values, x: Tensor, y: Tensor) -> Tensor:
         # Every size of picture is compiled for three kinds of scenes: more than the compiler allows by itself.

@@ -302,3 +302,10 @@ def test_a_voice_is_on_as_far_as_the_mouth_is_open(many: world.Scenes) -> None:
     motion, times = world.simulate(robots), torch.arange(0, SECONDS, 0.02)
     assert torch.equal(motion.moments(times)[..., 0], motion.signal(times))
     assert motion.signal(times).amax(1).gt(0.5).all()
+
+
+def test_scenes_look_the_same_together_as_apart() -> None:
+    batches = [world.sample_scenes(5, seed=seed, seconds=2.0, aspect=1.75) for seed in (1, 2)]
+    whole, times = world.Scenes.joined(batches), torch.tensor([0.3, 1.2])
+    together, *apart = (world.render(s, world.simulate(s), times, 16, 28, samples=1) for s in (whole, *batches))
+    assert len(whole) == 10 and torch.equal(together, torch.cat(apart))
