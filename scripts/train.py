@@ -74,7 +74,7 @@ MACHINES = {
     ),
     # Another 1,400 steps of 64 crops there left the decoder as good as it was, and noisier.
     "gpu": Machine(
-        joint=15, leg=7.5, decoder=0, distill=1.5, batch=256, clips=2000, shards=500, early=150, twins=12,
+        joint=13, leg=6.5, decoder=0, distill=1.5, batch=256, clips=2000, shards=500, early=150, twins=12,
         workers=max(1, CORES - 4), extra=("ema=0.999", "save_every=1000"),
     ),
     "debug": Machine(
