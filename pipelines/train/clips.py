@@ -6,6 +6,8 @@ the step does.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -51,24 +53,39 @@ class Clips:
         return self._held[name][numbers]
 
 
-def whole_clips(clips: Clips, numbers: Tensor, dropped: Tensor, silent: Tensor, generator: torch.Generator) -> Batch:
-    """Clips with a caption each, or `silent [L, R]` where `dropped [B]`."""
-    numbers, dropped, silent = _moved(clips.device, numbers, dropped, silent)
-    ids = clips.rows("ids", numbers)
+@dataclass(frozen=True)
+class Drawn:
+    """What a batch shows: clips by their `numbers [B]`, without a caption where `dropped [B]`.
+
+    `silent [L, R]` are the token rows of no caption.
+    """
+
+    numbers: Tensor
+    dropped: Tensor
+    silent: Tensor
+
+    def to(self, device: torch.device) -> Drawn:
+        """The same on `device`, without waiting for it."""
+        return Drawn(*(x.to(device, non_blocking=True) for x in (self.numbers, self.dropped, self.silent)))
+
+    def told(self, ids: Tensor, chosen: Tensor) -> Tensor:
+        """Token rows `[B, L, R]` of the `chosen [B]` one of captions `ids [B, K, L, R]`, or of none."""
+        picked = ids[torch.arange(len(ids), device=ids.device), chosen].long()
+        return torch.where(self.dropped[:, None, None], self.silent, picked)
+
+
+def whole_clips(clips: Clips, drawn: Drawn, generator: torch.Generator) -> Batch:
+    """Clips with a caption each."""
+    drawn = drawn.to(clips.device)
+    parts = {name: clips.rows(name, drawn.numbers) for name in KEPT}
+    shown = {name: part if name == "classes" else part.float() for name, part in parts.items()}
+    ids = clips.rows("ids", drawn.numbers)
     chosen = _choose(torch.ones(ids.shape[:2]), generator).to(clips.device, non_blocking=True)
-    told = torch.where(dropped[:, None, None], silent, _picked(ids, chosen))
-    return {**_shown(clips, numbers), "ids": told}
+    return {**shown, "ids": drawn.told(ids, chosen)}
 
 
 def cut_clips(
-    sides: tuple[Clips, Clips],
-    numbers: Tensor,
-    turned: Tensor,
-    dropped: Tensor,
-    silent: Tensor,
-    spans: Tensor,
-    grid: Grid,
-    generator: torch.Generator,
+    sides: tuple[Clips, Clips], drawn: Drawn, turned: Tensor, spans: Tensor, grid: Grid, generator: torch.Generator
 ) -> Batch:
     """Clips in two shots with `spans [B, 2, 4]`, first of the one of both `sides`, then the other, or `turned [B]`.
 
@@ -76,14 +93,14 @@ def cut_clips(
     that names the sky, both shots are of one side.
     """
     device = sides[0].device
-    numbers, turned, dropped, silent, spans = _moved(device, numbers, turned, dropped, silent, spans)
+    drawn, turned, spans = drawn.to(device), *(x.to(device, non_blocking=True) for x in (turned, spans))
 
     def of(name: str, second: bool) -> Tensor:
-        one, other = (side.rows(name, numbers) for side in sides)
+        one, other = (side.rows(name, drawn.numbers) for side in sides)
         return torch.where((turned ^ second).view(-1, *[1] * (one.ndim - 1)), other, one)
 
     first, second = of("skies", False), of("skies", True)
-    alone = dropped | ~(first.any(1) & second.any(1))
+    alone = drawn.dropped | ~(first.any(1) & second.any(1))
 
     def shot(name: str, last: bool) -> Tensor:
         one = of(name, False)
@@ -93,7 +110,7 @@ def cut_clips(
     for last, skies in ((False, first), (True, second)):
         # Drawn on the device: which captions there are to choose from is known only there.
         chosen = _choose((skies | alone[:, None]).float(), _on(device, generator))
-        told.append(torch.where(dropped[:, None, None], silent, _picked(shot("ids", last), chosen)))
+        told.append(drawn.told(shot("ids", last), chosen))
     parts = {name: (shot(name, False).float(), shot(name, True).float()) for name in ("video", "audio")}
     return {
         **{name: spliced(*pair, spans, grid) for name, pair in parts.items()},
@@ -102,25 +119,12 @@ def cut_clips(
     }  # fmt: skip
 
 
-def _shown(clips: Clips, numbers: Tensor) -> Batch:
-    parts = {name: clips.rows(name, numbers) for name in KEPT}
-    return {name: part if name == "classes" else part.float() for name, part in parts.items()}
-
-
 def _choose(chances: Tensor, generator: torch.Generator) -> Tensor:
     """A column `[B]` of each row of `chances [B, K]`."""
     return torch.multinomial(chances, 1, generator=generator)[:, 0]
-
-
-def _picked(ids: Tensor, chosen: Tensor) -> Tensor:
-    return ids[torch.arange(len(ids), device=ids.device), chosen].long()
 
 
 def _on(device: torch.device, generator: torch.Generator) -> torch.Generator:
     """A generator on the device that goes on from one on the CPU."""
     seed = int(torch.randint(0, 2**62, (), generator=generator))
     return torch.Generator(device).manual_seed(seed)
-
-
-def _moved(device: torch.device, *tensors: Tensor) -> list[Tensor]:
-    return [tensor.to(device, non_blocking=True) for tensor in tensors]

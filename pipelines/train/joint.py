@@ -30,7 +30,7 @@ from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
 from ..weights.checkpoint import published_words
 from .checkpoint import load_part
-from .clips import Clips, cut_clips, whole_clips
+from .clips import Clips, Drawn, cut_clips, whole_clips
 from .config import RunConfig
 from .cuts import draw_spans, names_sky
 from .data import CELL_LABELS, Bucket, ClipPool, Codec, Shard
@@ -247,14 +247,14 @@ class JointTask:
         generator = torch.Generator().manual_seed(seed_of(self.run.seed, step, rank, ranks))
         numbers = clips.draw(o.batch, ready, generator)
         dropped = torch.rand(o.batch, generator=generator) < o.drop_caption
-        silent = self.tokenizer.encode([""])[0]
+        drawn = Drawn(numbers, dropped, self.tokenizer.encode([""])[0])
         if not cut:
-            return whole_clips(clips, numbers, dropped, silent, generator)
+            return whole_clips(clips, drawn, generator)
         grid, draw = self.config.grid, random.Random(seed_of(self.run.seed, step, rank, ranks))
         spans = torch.stack([draw_spans(draw, grid.frames(bucket.steps) / float(grid.fps)) for _ in numbers])
         turned = torch.rand(o.batch, generator=generator) < 0.5
         sides = (clips, self._held(bucket, ready, twin=True))
-        return cut_clips(sides, numbers, turned, dropped, silent, spans, grid, generator)
+        return cut_clips(sides, drawn, turned, spans, grid, generator)
 
     def _rendered(self, bucket: Bucket, twin: bool) -> int:
         """How many shards of a bucket there are to draw from: one more than before, where that is on disk."""
