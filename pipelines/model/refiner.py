@@ -17,6 +17,8 @@ from .ops import Ops
 from .patchify import unpatchify_video
 
 DEPTH = 3
+# The largest correction of a cell that is common; a larger one fades.
+LARGE = 5.0
 
 
 class CellRefiner(nn.Module):
@@ -41,6 +43,9 @@ class CellRefiner(nn.Module):
         for layer in self.layers:
             x = layer(x)
         correction = self.out(x.permute(0, 2, 3, 1)).unflatten(0, (len(noisy), -1))
+        # The head sees what it added a step before: a correction that feeds on itself would grow until the cell bursts.
+        size = correction.abs().amax(-1, keepdim=True)
+        correction = correction / (1 + (size / LARGE) ** 4)
         return clean + correction.permute(0, 4, 1, 2, 3)
 
 

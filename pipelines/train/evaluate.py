@@ -161,7 +161,7 @@ def reconstruct(models: Models, clips: Clips) -> Clips:
     """Clips through both autoencoders and back."""
     latent = models.video.encode_base(clips.frames.transpose(1, 2))
     wave = models.audio.decode(models.audio.encode(clips.wave[:, None]))[:, 0]
-    return Clips(_decoded(models, latent), wave[:, : clips.wave.shape[1]])
+    return Clips(_decoded(models, latent), wave[:, : clips.wave.shape[1]], _peak(latent))
 
 
 def generator(models: Models, settings: Settings) -> Source:
@@ -184,9 +184,13 @@ def generator(models: Models, settings: Settings) -> Source:
         noise = draw_noise(empty, seed_of(SEED, index, 2)).to(models.dit.modality.device)
         latent = sample_euler(denoiser, noise, flow_schedule(settings.steps))
         wave = models.audio.decode(latent.audio)[:, 0]
-        return Clips(_decoded(models, latent.video), wave[:, : case.clips.wave.shape[1]])
+        return Clips(_decoded(models, latent.video), wave[:, : case.clips.wave.shape[1]], _peak(latent.video))
 
     return source
+
+
+def _peak(latent: Tensor) -> Tensor:
+    return latent.abs().amax((1, 2, 3, 4))
 
 
 def _decoded(models: Models, latent: Tensor) -> Tensor:
@@ -212,6 +216,7 @@ def measures(tallies: dict[str, Tally], other: Tensor) -> list[tuple[str, int, l
         ("picture follows the voice, %", 1, [t.percent("voice") for t in sources]),
         ("impact pitch error, median, octaves", 2, [t.quantile("pitch", 0.5) for t in sources]),
         ("Fréchet distance over that of real clips", 1, distances),
+        ("clips with a part that bursts, %", 1, [t.percent("stray") for t in sources]),
     ]
 
 
@@ -223,9 +228,13 @@ def table(measured: list[tuple[str, int, list[float]]], names: list[str], settin
         f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}",
     ]  # fmt: skip
     rows = [
-        f"| {name} | {' | '.join(f'{value:.{digits}f}' for value in values)} |" for name, digits, values in measured
+        f"| {name} | {' | '.join(_number(value, digits) for value in values)} |" for name, digits, values in measured
     ]
     return "\n".join([*head, *rows, ""])
+
+
+def _number(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def sheet(clips: Clips, meter: Meter, path: Path) -> None:

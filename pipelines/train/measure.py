@@ -24,16 +24,19 @@ LEAST_AREA = 3.2
 # A picture follows a voice that is at most this much earlier or later, of the seconds either way that are tried.
 FOLLOWS, VOICE_REACH = 0.085, 0.5
 VOICE_STEP = 1 / 48
+# No picture of the world has a latent as large: where a transformer makes one, a part of the picture bursts.
+STRAY = 30.0
 PITCH_SECONDS = 0.15
 PITCH_RANGE = (90.0, 3000.0)
 
 
 @dataclass(frozen=True)
 class Clips:
-    """Base video `[N, f, 3, h, w]` in -1..1 and sound `[N, samples]`."""
+    """Base video `[N, f, 3, h, w]` in -1..1 and sound `[N, samples]`, and of latents the largest one `[N]`."""
 
     frames: Tensor
     wave: Tensor
+    peak: Tensor | None = None
 
 
 @dataclass
@@ -91,6 +94,8 @@ class Meter:
         # Small values are looked at one by one from here on, and an accelerator would be waited for at each.
         tracks = [track.cpu() for track in tracks]
         area, light, heard, features, mel, wave = (x.cpu() for x in (area, light, heard, features, mel, clips.wave))
+        if clips.peak is not None:
+            tally.add("stray", clips.peak.cpu() > STRAY)
         for name in ("sky", "ground", "weather", "camera"):
             tally.add(name, reading.scene[name].cpu().argmax(-1) == wanted[name])
         self._objects(area, tracks, wanted, tally)

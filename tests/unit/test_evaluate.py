@@ -21,6 +21,7 @@ from kinetophone.pipelines.train.data import Bucket, clip_scenes
 from kinetophone.pipelines.train.detector import ACTS, Detector, Reading, Track, load_detector, region_flow, trace
 from kinetophone.pipelines.train.loop import train
 from kinetophone.pipelines.train.measure import (
+    STRAY,
     Clips,
     Meter,
     Tally,
@@ -153,7 +154,8 @@ def tally_of(networks, honest: bool) -> Tally:
     frames = torch.zeros(40, 25, 3, 64, 112)
     wave = world.synthesise(scenes, motion, GRID.samples(49), GRID.sample_rate)
     tally = Tally()
-    Meter(Oracle(motion.scenes, honest), networks["audio"], GRID).measure(Clips(frames, wave), motion.scenes, tally)
+    clips = Clips(frames, wave, torch.tensor([STRAY - 1, STRAY + 1]).repeat(20))
+    Meter(Oracle(motion.scenes, honest), networks["audio"], GRID).measure(clips, motion.scenes, tally)
     return tally
 
 
@@ -166,6 +168,7 @@ def test_a_perfect_detector_finds_real_clips_right(networks) -> None:
     assert tally.balanced("sound") == 100
     assert tally.quantile("apart", 0.5) < 0.1
     assert tally.quantile("pitch", 0.5) < 0.1
+    assert tally.percent("stray") == 50
 
 
 def test_a_blind_detector_finds_them_wrong(networks) -> None:

@@ -140,6 +140,20 @@ def test_a_new_refiner_adds_nothing_and_a_trained_one_looks_past_the_border_of_a
     assert not torch.allclose(moved[0][:, 2, 2], moved[1][:, 2, 2], atol=1e-6)
 
 
+def test_a_correction_that_has_run_away_fades(inputs) -> None:
+    """A small one is added as it is; ten times the largest common one, hardly anything of it."""
+    refiner = CellRefiner(DEBUG.dit.video_channels, 16, 24, 2, TORCH)
+    clean, tokens = inputs[0], torch.randn(1, 18, 24)
+    torch.nn.init.zeros_(refiner.out.weight)
+    added = {}
+    for size in (0.1, 1.0, 50.0):
+        torch.nn.init.constant_(refiner.out.bias, size)
+        added[size] = refiner(clean, clean, SIGMA.reshape(1, 1, 1, 1, 1), tokens) - clean
+    assert torch.allclose(added[0.1], torch.full_like(clean, 0.1), atol=1e-4)
+    assert torch.allclose(added[1.0], torch.full_like(clean, 1.0), atol=0.01)
+    assert float(added[50.0].detach().abs().max()) < 0.01
+
+
 def test_explicit_attention_equals_the_fused_kernel() -> None:
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(1, 2, length, 32, generator=generator) for length in (10, 14, 14))
