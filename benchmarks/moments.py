@@ -56,7 +56,8 @@ def main() -> None:
     scenes = clip_scenes(task.codec.grid, BUCKET, DRAWN, SEED)
     base, wave = (make(task.codec.grid, BUCKET, scenes) for make in (render_frames, render_sound))
     captions = clip_captions(scenes, SEED)
-    video, audio = task.codec.video.encode_base(base * 2 - 1), task.codec.audio.encode(wave)
+    video = task.codec.video.encode_base((base * 2 - 1).to(task.device)).cpu()
+    audio = task.codec.audio.encode(wave.to(task.device)).cpu()
     classes, moments = cell_truths(task.codec.grid, BUCKET, scenes)
     generator, rows = torch.Generator().manual_seed(0), []
     for name in ACTIONS:

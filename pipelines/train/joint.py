@@ -238,11 +238,11 @@ class JointTask:
         bucket = common.choices(self.buckets, weights=list(o.buckets.values()))[0]
         cut = bucket.steps >= CUT_STEPS and common.random() < o.cuts
         # The pool opens up as training goes on, so that a run may start before all of it is rendered.
-        shards = o.shards_of(bucket.name)
-        sides = (False, True) if cut else (False,)
-        rendered = min(self._rendered(bucket, twin) for twin in sides)
-        ready = min(shards, rendered if o.wait else o.first_shards + step // o.steps_per_shard)
-        ready = min(ready, o.twins) if cut else ready
+        if o.wait:
+            ready = min(self._rendered(bucket, twin) for twin in ((False, True) if cut else (False,)))
+        else:
+            ready = o.first_shards + step // o.steps_per_shard
+        ready = min(ready, o.shards_of(bucket.name), *([o.twins] if cut else []))
         clips = self._held(bucket, ready)
         generator = torch.Generator().manual_seed(seed_of(self.run.seed, step, rank, ranks))
         numbers = clips.draw(o.batch, ready, generator)
