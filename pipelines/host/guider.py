@@ -9,6 +9,7 @@ import comfy.patcher_extension
 import comfy.samplers
 import comfy.utils
 import torch
+from comfy.k_diffusion.sampling import default_noise_sampler
 from torch import Tensor
 
 from ..sampling.guidance import Guidance
@@ -88,7 +89,8 @@ def joint_sampling(
     seed: int | None = None,
     latent_shapes: Any = None,
 ) -> Tensor:
-    """OUTER_SAMPLE wrapper: masks, disabled noise and previews of joint latents on hosts that lack them."""
+    """OUTER_SAMPLE wrapper: masks, disabled noise and previews of joint latents, and new noise on the way, on hosts
+    that lack them."""
     if latent_shapes is not None and len(latent_shapes) > 1:
         executor.class_obj.model_patcher.model.latent_shapes = latent_shapes
         if noise.shape != latent_image.shape:
@@ -96,6 +98,8 @@ def joint_sampling(
             noise = torch.zeros_like(latent_image)
         if denoise_mask is not None and not _is_packed(denoise_mask, latent_shapes):
             denoise_mask = _pack_masks(denoise_mask, latent_shapes)
+    if seed is not None and _repeats_noise(executor.class_obj.model_patcher.load_device):
+        seed = (seed + 1) % 2**64
     return executor(
         noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed, latent_shapes=latent_shapes
     )
@@ -105,6 +109,13 @@ def install(patcher: Any) -> None:
     """Add `joint_sampling` to a model."""
     kind = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
     patcher.add_wrapper_with_key(kind, WRAPPER_KEY, joint_sampling)
+
+
+def _repeats_noise(device: torch.device) -> bool:
+    """Whether the noise that samplers add on the way is that which they start from, as hosts had it on a CPU
+    (Comfy-Org/ComfyUI#11528): twice the same adds up, and the second step meets more noise than it is told."""
+    added = default_noise_sampler(torch.zeros(1, device=device), seed=0)(None, None)
+    return torch.equal(added.cpu(), torch.randn(1, generator=torch.Generator("cpu").manual_seed(0)))
 
 
 def _is_packed(mask: Any, shapes: Any) -> bool:

@@ -72,6 +72,16 @@ def test_ksampler_makes_picture_and_sound(host: Host, loaded, conds, latent, sam
     assert video.isfinite().all() and audio.isfinite().all() and video.std() > 0.01
 
 
+def test_an_ancestral_sampler_adds_noise_that_the_run_did_not_begin_with(host: Host, loaded, conds, latent) -> None:
+    seen: list[torch.Tensor] = []
+    transformer = loaded[0].model.diffusion_model
+    hook = transformer.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0][0][:1].flatten()))
+    ksampler(host, loaded[0], conds, latent, sampler_name="euler_ancestral")
+    hook.remove()
+    alike = torch.corrcoef(torch.stack(seen[:2]).float())[0, 1]
+    assert 0.1 < alike < 0.9
+
+
 def test_the_same_seed_gives_the_same_and_batches_differ(host: Host, loaded, conds, latent) -> None:
     first, again = (ksampler(host, loaded[0], conds, latent)[0] for _ in range(2))
     assert torch.equal(first, again)
