@@ -1,4 +1,5 @@
-"""At which noise levels a prompt matters: the error of the clean estimate with a caption that is wrong in one word.
+"""What the transformer makes of each noise level: how wrong its clean estimate is, and how much more so with a caption
+that is wrong in one word. Where the noisy latent itself is less wrong, the estimate loses detail.
 
 python benchmarks/noise_levels.py [WEIGHTS]
 """
@@ -22,7 +23,7 @@ from kinetophone.pipelines.world.scene import ROLL, STILL
 
 MINI = Path(__file__).parents[1] / "pipelines" / "weights" / "mini" / "mini.safetensors"
 BUCKET, DRAWN, SEED = Bucket.parse("7x8x14"), 400, 777
-LEVELS = (0.3, 0.5, 0.65, 0.8, 0.87, 0.93, 0.96, 0.98, 1.0)
+LEVELS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.65, 0.8, 0.87, 0.93, 0.96, 0.98, 1.0)
 
 
 def rolling(models: Models) -> world.Scenes:
@@ -68,7 +69,8 @@ def main() -> None:
             velocity, _ = models.dit(*(x.to(dtype) for x in noisy), sigma, sigma, context)
             errors[name] = float((noisy[0] - velocity.float() * level - video).square().mean())
         told = ", ".join(f"{name} +{100 * (error / errors[''] - 1):.0f} %" for name, error in errors.items() if name)
-        rows.append((f"level {level:g}: error {errors['']:.3f}; wrong caption", told, ""))
+        alone = f", of the noisy latent {(level / (1 - level)) ** 2:.3f}" if level <= 0.5 else ""
+        rows.append((f"level {level:g}: error {errors['']:.3f}{alone}; wrong caption", told, ""))
     write("noise_levels", rows, f"{len(video)} clips in which one object rolls before a still camera.")
 
 

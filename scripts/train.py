@@ -3,6 +3,7 @@
 python scripts/train.py cpu         two cores, about three hours, in one go
 python scripts/train.py gpu --leg 1 one GPU, three legs of under ten minutes each: 1, 2, 3
 python scripts/train.py debug       the same commands on the debug configuration, some minutes: does everything run?
+python scripts/train.py debug-gpu   likewise what a GPU would do, legs and all
 
 Whatever is done already is not done again: a command that was stopped goes on where it was. The last leg writes
 `runs/<machine>/table.md`, which compares the candidate with the weights that ship. A CPU does not train for long enough
@@ -17,7 +18,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,11 @@ class Machine:
     workers: int
     extra: tuple[str, ...] = ()
 
+    @property
+    def debug(self) -> bool:
+        """Whether it is for the debug configuration."""
+        return "model=debug" in self.extra
+
     def held(self, early: bool = False) -> str:
         """How many shards of each size there are, or come `early`, from the accelerator; of rare sizes all do."""
         counts = {name: self.early if early or name not in (COMMONEST, LONGEST) else self.shards for name in BUCKETS}
@@ -67,6 +73,10 @@ FEW = ("options.clips=4", "options.compile_renderer=false")
 CORES = os.cpu_count() or 2
 # So many processes keep an accelerator busy with rendering.
 RENDERERS = 6
+DEBUG = Machine(
+    joint=0.02, leg=0, decoder=0.02, distill=0.02, batch=2, clips=10, shards=1, early=1, twins=1, workers=1,
+    extra=("model=debug", "precision=fp32", *FEW),
+)  # fmt: skip
 MACHINES = {
     "cpu": Machine(
         joint=75, leg=0, decoder=15, distill=30, batch=40, clips=500, shards=90, early=90, twins=2,
@@ -77,10 +87,8 @@ MACHINES = {
         joint=13, leg=6.5, decoder=0, distill=1.5, batch=256, clips=2000, shards=500, early=150, twins=12,
         workers=max(1, CORES - 4), extra=("ema=0.999", "save_every=1000"),
     ),
-    "debug": Machine(
-        joint=0.02, leg=0, decoder=0.02, distill=0.02, batch=2, clips=10, shards=1, early=1, twins=1, workers=1,
-        extra=("model=debug", "precision=fp32", *FEW),
-    ),
+    "debug": DEBUG,
+    "debug-gpu": replace(DEBUG, joint=0.04, leg=0.02, decoder=0, shards=2),
 }  # fmt: skip
 
 
@@ -91,8 +99,10 @@ def main() -> int:
     parser.add_argument("--start", default=MINI, help="weights to start from")
     parser.add_argument("--seed", type=int, default=7, help="of clips and noise; the weights that ship saw 0 to 6")
     options = parser.parse_args()
-    start = random_weights() if options.machine == "debug" else options.start
-    recipe = Recipe(options.machine, MACHINES[options.machine], start, options.seed)
+    machine = MACHINES[options.machine]
+    recipe = Recipe(
+        options.machine, machine, random_weights(options.machine) if machine.debug else options.start, options.seed
+    )
     legs: list[Callable[[], None]] = [recipe.first, recipe.second, recipe.third]
     try:
         for leg in legs if options.leg == 0 else legs[options.leg - 1 : options.leg]:
@@ -103,14 +113,14 @@ def main() -> int:
     return 0
 
 
-def random_weights() -> str:
+def random_weights(name: str) -> str:
     """A checkpoint of the debug configuration to start from, like those of the tests."""
     sys.path.insert(0, str(ROOT / "tests"))
     from weights import write_checkpoint
 
     from kinetophone.pipelines.model.config import DEBUG
 
-    path = ROOT / "runs" / "debug" / "start.safetensors"
+    path = ROOT / "runs" / name / "start.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     return str(write_checkpoint(path, DEBUG).relative_to(ROOT))
 
@@ -230,10 +240,10 @@ class Recipe:
         return [f"options.pool={self.out}/pool", f"options.pool_seed={self.seed}"]
 
     def _compiled(self) -> list[str]:
-        return [] if self.name == "debug" else ["--compile"]
+        return [] if self.machine.debug else ["--compile"]
 
     def _model(self) -> list[str]:
-        return ["--model", "debug"] if self.name == "debug" else []
+        return ["--model", "debug"] if self.machine.debug else []
 
     def _run(self, *arguments: str) -> None:
         process = self._begin(*arguments)

@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--clips", type=int, default=500, help="evaluate: held-out prompts")
     parser.add_argument("--guidance", type=float, default=3.0, help="evaluate: guidance scale")
     parser.add_argument("--steps", type=int, default=20, help="evaluate: sampling steps")
+    parser.add_argument("--bucket", default="7x8x14", help="evaluate: size of the clips, in latents")
     parser.add_argument("--few", type=int, default=0, help="evaluate: so few steps too, for the last checkpoint")
     parser.add_argument("--turbo", type=Path, help="evaluate: this adapter too, for the last checkpoint")
     parser.add_argument(
@@ -121,8 +122,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .evaluate import Settings, evaluate
 
     settings = Settings(
-        options.clips, options.steps, options.guidance, few=options.few, turbo=options.turbo, compile=options.compile,
-        jobs=options.jobs,
+        options.clips, options.steps, options.guidance, options.bucket, few=options.few, turbo=options.turbo,
+        compile=options.compile, jobs=options.jobs,
     )  # fmt: skip
     out, *weights = (Path(argument) for argument in options.arguments)
     logging.info("%s", evaluate(out, weights, options.detector or LANDED, settings))

@@ -79,8 +79,9 @@ class Settings:
 def evaluate(out: Path, weights: list[Path], detector: Path, settings: Settings) -> str:
     """Measure everything, write `out` (Markdown) and sample sheets beside it, and return the table.
 
-    Raises ValueError for less than one job.
+    Raises ValueError for less than one job, and for a bucket that is none.
     """
+    Bucket.parse(settings.bucket)
     if settings.jobs < 1:
         raise ValueError(f"The work needs at least one process; got {settings.jobs} jobs.")
     share = functools.partial(_measure_share, out, weights, detector, settings)

@@ -212,8 +212,16 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
     assert one.keys() == two.keys() and len(one["candidate"]) > 8
     for name, column in one.items():
         assert two[name] == pytest.approx(column, abs=0.002, rel=0.01), name
-    with pytest.raises(ValueError, match="at least one process"):
-        evaluation.evaluate(tmp_path / "0.md", [weights], tmp_path / "blank.safetensors", replace(settings, jobs=0))
+
+
+@pytest.mark.parametrize(
+    ("more", "told"), [(["--jobs", "0"], "at least one process"), (["--bucket", "7x8"], "steps x rows x columns")]
+)
+def test_an_evaluation_that_cannot_be_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, more: list[str], told: str
+) -> None:
+    assert main(["evaluate", str(tmp_path / "card.md"), str(tmp_path / "none.safetensors"), *more]) == 2
+    assert told in caplog.text
 
 
 def test_a_detector_goes_on_from_one_of_a_smaller_world(tmp_path: Path) -> None:

@@ -99,14 +99,13 @@ def test_sound_is_audible_bounded_and_exact_in_length(scenes: world.Scenes, moti
 
 def test_a_bounce_is_seen_and_heard_at_the_same_time() -> None:
     scenes = world.sample_scenes(128, seed=4, seconds=SECONDS)
-    motion = world.simulate(scenes)
-    wave = world.synthesise(scenes, motion, 48000, 24000)
     labels = world.labels(scenes)
     alone = (labels["action"][:, 0] == BOUNCE) & (labels["count"] == 1) & (labels["weather"] == 0)
-    alone &= labels["ground"] != WATER
+    scenes = _chosen(scenes, alone & (labels["ground"] != WATER))
+    motion = world.simulate(scenes)
+    wave = world.synthesise(scenes, motion, 48000, 24000)
     lags = []
-    for index in alone.nonzero().flatten().tolist():
-        times = motion.events.time[index, 0]
+    for index, times in enumerate(motion.events.time[:, 0]):
         for time in times[(times > 0.15) & (times < 1.8)].tolist():
             first = int(time * 24000)
             energy = wave[index, first - 2400 : first + 2400].square().unfold(0, 120, 24).mean(1)
@@ -192,7 +191,7 @@ def test_characters_are_large_and_stay_in_the_frame(aspect: float) -> None:
     cast = _chosen(scenes, scenes.shape[:, 0] >= CAR)
     alone = replace(cast, present=cast.present & (torch.arange(3) == 0))
     height, width = {1.75: (64, 112), 1.0: (84, 84)}.get(aspect, (112, 64))
-    times = torch.linspace(0, SECONDS - 1 / 24, 9)
+    times = torch.linspace(0, SECONDS - 1 / 24, 6)
     seen = world.object_map(alone, world.simulate(alone), times, height, width)
     assert set(seen.unique().tolist()) == {-1, 0}
     edge = torch.cat((seen[..., 0], seen[..., -1], seen[:, :, 0], seen[:, :, -1]), -1)
