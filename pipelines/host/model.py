@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -213,15 +214,20 @@ def detect(state: dict[str, Tensor], prefix: str) -> dict[str, Any]:
     width = state[prefix + "modality"].shape[1]
     layers = {key[len(prefix) :].split(".")[1] for key in state if key.startswith(prefix + "layers.")}
     hidden = state[prefix + "layers.0.feed.down.weight"].shape[1]
+    # The refiner works on cells, everything before it on tokens.
+    refiner = state.get(prefix + "refiner.out.weight")
+    token = len(state[prefix + "video_out.bias"])
+    channels = token // DiTConfig.patch**2 if refiner is None else len(refiner)
     dit = {
         "width": width,
         "depth": len(layers),
         "heads": width // HEAD_WIDTHS.get(width, DEFAULT_HEAD_WIDTH),
         "hidden": hidden,
-        "video_channels": len(state[prefix + "video_out.bias"]) // DiTConfig.patch**2,
+        "video_channels": channels,
         "audio_channels": state[prefix + "audio_out.weight"].shape[0],
         "bottleneck": state[prefix + "audio_in.down.weight"].shape[0],
-        "refine": state[refiner].shape[1] if (refiner := prefix + "refiner.out.weight") in state else 0,
+        "patch": math.isqrt(token // channels),
+        "refine": 0 if refiner is None else refiner.shape[1],
     }
     return _unet_config(dit, len(state[prefix + "text_null"]))
 

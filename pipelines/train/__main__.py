@@ -9,6 +9,7 @@ python -m kinetophone.pipelines.train soup OUT WEIGHTS ..   the mean of checkpoi
 python -m kinetophone.pipelines.train adapter OUT CONFIG [k=v ..]   the turbo adapter that such a run has learned
 python -m kinetophone.pipelines.train average OUT LAST    keep the averaged weights of a run alone, half as precise
 python -m kinetophone.pipelines.train widen OUT WEIGHTS   more channels for the picture, to train on
+python -m kinetophone.pipelines.train split OUT WEIGHTS   smaller tokens (--model fine), to train on
 python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
 python -m kinetophone.pipelines.train label WEIGHTS OUT.json   keep what was measured in a checkpoint's metadata
 """
@@ -102,6 +103,13 @@ def _widen(options: argparse.Namespace) -> None:
     widen(CONFIGS[options.model], out, weights, options.compile)
 
 
+def _split(options: argparse.Namespace) -> None:
+    from .split import split
+
+    out, weights = (Path(argument) for argument in options.arguments)
+    split(CONFIGS[options.model], out, weights)
+
+
 def _average(options: argparse.Namespace) -> None:
     from .checkpoint import average
 
@@ -139,7 +147,7 @@ def _label(options: argparse.Namespace) -> None:
 _COMMANDS = {
     "fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "soup": _soup, "average": _average,
     "adapter": _adapter,
-    "widen": _widen, "evaluate": _evaluate, "label": _label,
+    "widen": _widen, "split": _split, "evaluate": _evaluate, "label": _label,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from harness import Host
 from safetensors.torch import save_file
+from weights import write_checkpoint
+
+from kinetophone.pipelines.model.config import DEBUG
 
 SIZE = {"aspect": "custom", "width": 128, "height": 64, "seconds": 1.0, "batch": 1}
 
@@ -181,15 +185,20 @@ def test_lora_loads_by_the_hosts_names_and_unloads_exactly(host: Host, loaded, c
     assert torch.equal(before, ksampler(host, loaded[0], conds, latent)[0])
 
 
-def test_a_model_saved_by_the_host_is_loaded_by_the_host(host: Host, loaded, conds, latent, base: Path) -> None:
-    state = loaded[0].model.state_dict_for_saving()
+@pytest.mark.parametrize("cells", [2, 1])
+def test_a_model_saved_by_the_host_is_loaded_by_the_host(host: Host, conds, latent, base: Path, cells: int) -> None:
+    """Whatever it takes as a token."""
+    config = replace(DEBUG, dit=replace(DEBUG.dit, patch=cells))
+    write_checkpoint(base / "models" / "kinetophone" / "made.safetensors", config, seed=cells)
+    model = host.call("KinetophoneLoader", card="made.safetensors", precision="fp32")[0]
+    state = model.model.state_dict_for_saving()
     (base / "models" / "diffusion_models").mkdir(exist_ok=True)
     save_file(
         {k: v.contiguous().clone() for k, v in state.items()}, base / "models" / "diffusion_models" / "own.safetensors"
     )
     again = host.call("UNETLoader", unet_name="own.safetensors", weight_dtype="default")[0]
-    assert type(again.model).__name__ == "KinetophoneModel"
-    for one, other in zip(ksampler(host, again, conds, latent), ksampler(host, loaded[0], conds, latent), strict=True):
+    assert type(again.model).__name__ == "KinetophoneModel" and again.model.diffusion_model.config.patch == cells
+    for one, other in zip(ksampler(host, again, conds, latent), ksampler(host, model, conds, latent), strict=True):
         assert torch.allclose(one, other, atol=0.05)
 
 

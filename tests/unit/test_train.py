@@ -18,6 +18,7 @@ from weights import write_checkpoint
 
 from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import CONFIGS, DEBUG
+from kinetophone.pipelines.model.patchify import patchify_video
 from kinetophone.pipelines.text.tokenizer import SPECIAL
 from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.checkpoint import load_averaged
@@ -28,6 +29,7 @@ from kinetophone.pipelines.train.decoder import DecoderTask
 from kinetophone.pipelines.train.joint import FINE_WEIGHT, PROBE_CLASSES, probe_channels
 from kinetophone.pipelines.train.levels import Noise, draw_levels
 from kinetophone.pipelines.train.loop import rate_scale, train
+from kinetophone.pipelines.train.split import split, with_patch
 from kinetophone.pipelines.train.task import seed_of
 from kinetophone.pipelines.train.tasks import make_task
 from kinetophone.pipelines.train.widen import widen, with_channels
@@ -241,6 +243,30 @@ def test_weights_that_cannot_be_widened_are_refused(folder: Path) -> None:
     path = write_checkpoint(folder / "learned.safetensors", learned, seed=4)
     with pytest.raises(ValueError, match="has a learned encoder"):
         widen(DEBUG, folder / "never.safetensors", path)
+    assert not (folder / "never.safetensors").exists()
+
+
+@torch.inference_mode()
+def test_smaller_tokens_see_and_say_what_the_larger_did_where_their_cells_are_alike(folder: Path) -> None:
+    finer = with_patch(DEBUG, "finer", 1)
+    old_path, new_path = write_checkpoint(folder / "old.safetensors", DEBUG, seed=4), folder / "finer.safetensors"
+    split(finer, new_path, old_path)
+    checkpoints = [read_checkpoint(path) for path in (old_path, new_path)]
+    assert checkpoints[1].config == finer
+    old, new = (build_dit(checkpoint) for checkpoint in checkpoints)
+    alike = torch.randn(1, DEBUG.dit.video_channels, 2, 1, 1).expand(-1, -1, -1, 4, 4)
+    seen = [dit.video_in(patchify_video(alike, patch)) for dit, patch in ((old, 2), (new, 1))]
+    assert torch.allclose(seen[0][0, 0], seen[1][0, 0], atol=5e-3)
+    token = torch.randn(DEBUG.dit.width)
+    said = old.video_out(token).unflatten(0, (-1, 4)).mean(1)
+    assert torch.allclose(said, new.video_out(token), atol=5e-3)
+    context = TextContext(torch.randn(1, 3, DEBUG.text.width), torch.ones(1, 3, dtype=torch.bool))
+    level = torch.tensor([0.5])
+    assert new.predict(alike.clone(), None, level, None, context)[0].shape == alike.shape
+    with pytest.raises(ValueError, match="has tokens of 1 x 1 cells of finer; it can become debug only"):
+        split(DEBUG, folder / "never.safetensors", new_path)
+    with pytest.raises(ValueError, match="it can become fine only if that has smaller ones, is otherwise the same"):
+        split(CONFIGS["fine"], folder / "never.safetensors", old_path)
     assert not (folder / "never.safetensors").exists()
 
 
