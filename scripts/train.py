@@ -41,7 +41,8 @@ class Machine:
 
     Minutes of each part, and of a leg (0 = all in one); 0 minutes keep the decoder that there is. Clips in a batch;
     prompts to measure with; shards of 64 clips of the commonest size, how many of them an accelerator renders
-    itself, and how many have twins for cuts; processes that render on the CPU, and that measure.
+    itself, and how many have twins for cuts; processes that render on the CPU, and that measure. With `debug` random
+    weights of the debug configuration are what it starts from.
     """
 
     joint: float
@@ -55,11 +56,7 @@ class Machine:
     twins: int
     workers: int
     extra: tuple[str, ...] = ()
-
-    @property
-    def debug(self) -> bool:
-        """Whether it is for the debug configuration."""
-        return "model=debug" in self.extra
+    debug: bool = False
 
     def held(self, early: bool = False) -> str:
         """How many shards of each size there are, or come `early`, from the accelerator; of rare sizes all do."""
@@ -75,7 +72,7 @@ CORES = os.cpu_count() or 2
 RENDERERS = 6
 DEBUG = Machine(
     joint=0.02, leg=0, decoder=0.02, distill=0.02, batch=2, clips=10, shards=1, early=1, twins=1, workers=1,
-    extra=("model=debug", "precision=fp32", *FEW),
+    extra=("precision=fp32", *FEW), debug=True,
 )  # fmt: skip
 MACHINES = {
     "cpu": Machine(
@@ -97,12 +94,14 @@ def main() -> int:
     parser.add_argument("machine", choices=sorted(MACHINES))
     parser.add_argument("--leg", type=int, default=0, choices=(0, 1, 2, 3), help="0 = all of them")
     parser.add_argument("--start", default=MINI, help="weights to start from")
+    parser.add_argument("--batch", type=int, help="clips in a batch, where the machine's own are too many")
     parser.add_argument("--seed", type=int, default=7, help="of clips and noise; the weights that ship saw 0 to 6")
     options = parser.parse_args()
     machine = MACHINES[options.machine]
-    recipe = Recipe(
-        options.machine, machine, random_weights(options.machine) if machine.debug else options.start, options.seed
-    )
+    if options.batch:
+        machine = replace(machine, batch=options.batch)
+    start = random_weights(options.machine) if machine.debug else options.start
+    recipe = Recipe(options.machine, machine, start, model_of(start), options.seed)
     legs: list[Callable[[], None]] = [recipe.first, recipe.second, recipe.third]
     try:
         for leg in legs if options.leg == 0 else legs[options.leg - 1 : options.leg]:
@@ -111,6 +110,13 @@ def main() -> int:
         print(f"Stopped: {' '.join(error.cmd[3:])} failed. The same command goes on from there.")
         return 1
     return 0
+
+
+def model_of(weights: str) -> str:
+    """The member of the family that a checkpoint is."""
+    from kinetophone.pipelines.weights.checkpoint import read_checkpoint
+
+    return read_checkpoint(ROOT / weights).config.name
 
 
 def random_weights(name: str) -> str:
@@ -132,6 +138,7 @@ class Recipe:
     name: str
     machine: Machine
     start: str
+    model: str
     seed: int
 
     @property
@@ -168,7 +175,8 @@ class Recipe:
             made.append(mean)
         self._run("distill", *self._distill(made[-1]))
         self._run("adapter", turbo, "distill", *self._distill(made[-1]))
-        self._run("evaluate", f"{self.out}/table.md", self.start, *made, "--clips", str(self.machine.clips),
+        ships = self.start if self.machine.debug else MINI
+        self._run("evaluate", f"{self.out}/table.md", ships, *made, "--clips", str(self.machine.clips),
                   "--few", "10", "--turbo", turbo, "--jobs", str(self.machine.workers), *self._compiled())  # fmt: skip
 
     def _train_while_rendering(self) -> None:
@@ -195,10 +203,10 @@ class Recipe:
 
     def _train_decoder(self) -> None:
         pairs = f"{self.out}/pairs.safetensors"
-        self._run("pairs", pairs, f"{self.out}/joint/last.safetensors", *self.machine.extra,
+        self._run("pairs", pairs, f"{self.out}/joint/last.safetensors", *self._run_of(),
                   f"options.codec={self.start}", "options.text=", "options.shards={4x8x14: 1}",
                   *self._pool())  # fmt: skip
-        self._run("decoder", *self.machine.extra, "steps=1000000", f"minutes={self.machine.decoder}",
+        self._run("decoder", *self._run_of(), "steps=1000000", f"minutes={self.machine.decoder}",
                   f"out={self.out}/decoder", f"options.codec={self.start}", f"options.init={self.start}",
                   f"options.pairs={pairs}", f"options.pool={self.out}/crops")  # fmt: skip
 
@@ -225,7 +233,7 @@ class Recipe:
         """What both runs on the pool of clips have in common."""
         names = ", ".join(f"{name}: {share}" for name, share in BUCKETS.items())
         return [
-            *self.machine.extra, "steps=1000000", f"seed={self.seed}",
+            *self._run_of(), "steps=1000000", f"seed={self.seed}",
             # On an accelerator each size of clips would take a minute to compile, and torch 2.11 fails at code for all.
             f"compile={str(self.name == 'cpu').lower()}",
             f"out={self.out}/{task}", "sheet_every=1000000", f"options.init={start}", f"options.codec={start}",
@@ -239,11 +247,15 @@ class Recipe:
     def _pool(self) -> list[str]:
         return [f"options.pool={self.out}/pool", f"options.pool_seed={self.seed}"]
 
+    def _run_of(self) -> list[str]:
+        """What all runs have in common."""
+        return [f"model={self.model}", *self.machine.extra]
+
     def _compiled(self) -> list[str]:
         return [] if self.machine.debug else ["--compile"]
 
     def _model(self) -> list[str]:
-        return ["--model", "debug"] if self.machine.debug else []
+        return ["--model", self.model]
 
     def _run(self, *arguments: str) -> None:
         process = self._begin(*arguments)
