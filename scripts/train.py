@@ -101,11 +101,14 @@ def main() -> int:
     if options.batch:
         machine = replace(machine, batch=options.batch)
     start = random_weights(options.machine) if machine.debug else options.start
-    recipe = Recipe(options.machine, machine, start, model_of(start), options.seed)
-    legs: list[Callable[[], None]] = [recipe.first, recipe.second, recipe.third]
     try:
+        recipe = Recipe(options.machine, machine, start, model_of(start), options.seed)
+        legs: list[Callable[[], None]] = [recipe.first, recipe.second, recipe.third]
         for leg in legs if options.leg == 0 else legs[options.leg - 1 : options.leg]:
             leg()
+    except ValueError as error:
+        print(error)
+        return 2
     except subprocess.CalledProcessError as error:
         print(f"Stopped: {' '.join(error.cmd[3:])} failed. The same command goes on from there.")
         return 1
