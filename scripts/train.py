@@ -98,7 +98,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7, help="of clips and noise; the weights that ship saw 0 to 6")
     options = parser.parse_args()
     machine = MACHINES[options.machine]
-    if options.batch:
+    if options.batch is not None:
+        if options.batch < 1:
+            parser.error(f"A batch needs at least one clip; got {options.batch}.")
         machine = replace(machine, batch=options.batch)
     start = random_weights(options.machine) if machine.debug else options.start
     try:
@@ -136,7 +138,7 @@ def random_weights(name: str) -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The three legs on one machine; everything lands below `runs/<name>`."""
+    """The three legs on one machine; all lands below `runs/<name>`, or, of other models than MINI, `<name>-<model>`."""
 
     name: str
     machine: Machine
@@ -146,7 +148,7 @@ class Recipe:
 
     @property
     def out(self) -> str:
-        return f"runs/{self.name}"
+        return f"runs/{self.name}" if self.model in ("mini", "debug") else f"runs/{self.name}-{self.model}"
 
     def first(self) -> None:
         """Render, and with an accelerator begin to train: the pool opens up as training goes on."""
@@ -171,7 +173,7 @@ class Recipe:
         candidate, mean, turbo = (f"{self.out}/{name}.safetensors" for name in ("candidate", "mean", "turbo"))
         decoder = f"{self.out}/decoder/last.safetensors" if self.machine.decoder else self.start
         self._run("export", candidate, f"joint={self.out}/joint/last.safetensors", f"decoder={decoder}",
-                  f"vocoder={self.start}", f"codec={self.start}", *self._model())  # fmt: skip
+                  f"vocoder={self.start}", f"codec={self.start}", "--model", self.model)  # fmt: skip
         made = [candidate]
         if not self.machine.leg:
             self._run("soup", mean, self.start, candidate)
@@ -206,10 +208,10 @@ class Recipe:
 
     def _train_decoder(self) -> None:
         pairs = f"{self.out}/pairs.safetensors"
-        self._run("pairs", pairs, f"{self.out}/joint/last.safetensors", *self._run_of(),
+        self._run("pairs", pairs, f"{self.out}/joint/last.safetensors", *self._common(),
                   f"options.codec={self.start}", "options.text=", "options.shards={4x8x14: 1}",
                   *self._pool())  # fmt: skip
-        self._run("decoder", *self._run_of(), "steps=1000000", f"minutes={self.machine.decoder}",
+        self._run("decoder", *self._common(), "steps=1000000", f"minutes={self.machine.decoder}",
                   f"out={self.out}/decoder", f"options.codec={self.start}", f"options.init={self.start}",
                   f"options.pairs={pairs}", f"options.pool={self.out}/crops")  # fmt: skip
 
@@ -236,9 +238,9 @@ class Recipe:
         """What both runs on the pool of clips have in common."""
         names = ", ".join(f"{name}: {share}" for name, share in BUCKETS.items())
         return [
-            *self._run_of(), "steps=1000000", f"seed={self.seed}",
+            *self._common(), "steps=1000000", f"seed={self.seed}",
             # On an accelerator each size of clips would take a minute to compile, and torch 2.11 fails at code for all.
-            f"compile={str(self.name == 'cpu').lower()}",
+            f"compile={str(not self.machine.leg and not self.machine.debug).lower()}",
             f"out={self.out}/{task}", "sheet_every=1000000", f"options.init={start}", f"options.codec={start}",
             f"options.buckets={{{names}}}", f"options.shards={self.machine.held()}", *self._pool(),
             f"options.twins={self.machine.twins}",
@@ -250,15 +252,12 @@ class Recipe:
     def _pool(self) -> list[str]:
         return [f"options.pool={self.out}/pool", f"options.pool_seed={self.seed}"]
 
-    def _run_of(self) -> list[str]:
-        """What all runs have in common."""
+    def _common(self) -> list[str]:
+        """What all training runs have in common."""
         return [f"model={self.model}", *self.machine.extra]
 
     def _compiled(self) -> list[str]:
         return [] if self.machine.debug else ["--compile"]
-
-    def _model(self) -> list[str]:
-        return ["--model", self.model]
 
     def _run(self, *arguments: str) -> None:
         process = self._begin(*arguments)
