@@ -22,7 +22,7 @@ demo: setup
 test: unit host
 
 unit: setup
-	@$(PY) -m pytest tests/unit
+	@$(PY) -m pytest tests/unit -n auto --maxprocesses 4 --dist worksteal
 
 host: setup
 	@$(PY) -m pytest tests/host

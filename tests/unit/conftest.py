@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from weights import random_networks, write_checkpoint
 
 from kinetophone.pipelines.model.config import DEBUG
+
+# Beside other processes of the same run each has its share of the cores, or they would wait for one another.
+if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
 
 
 @pytest.fixture(scope="session")
