@@ -20,20 +20,20 @@ from kinetophone.pipelines.weights.checkpoint import read_checkpoint
 
 ROOT = Path(__file__).parents[1]
 MINI = ROOT / "pipelines" / "weights" / "mini" / "mini.safetensors"
-BUCKETS, SHARDS, BATCHES = ("7x8x14", "13x8x14"), 2, 10
+BUCKETS, SHARDS, CLIPS, BATCHES, BATCH = ("7x8x14", "13x8x14"), 2, 64, 10, 16
 # Of clips that no run has trained on; of batches; of noise.
 POOL_SEED, SEED = 20_261_126, 5
 
 
 @torch.inference_mode()
 def losses(weights: Path, bucket: str) -> Counter[str]:
-    """Mean loss of the picture and of the sound, over `BATCHES` batches of 16 clips."""
+    """Mean loss of the picture and of the sound, over `BATCHES` batches."""
     options = [
         f"model={read_checkpoint(weights).config.name}", f"seed={SEED}", f"options.codec={MINI}",
-        f"options.init={weights}", "options.text=", f"options.buckets={{{bucket}: 1}}", "options.batch=16",
+        f"options.init={weights}", "options.text=", f"options.buckets={{{bucket}: 1}}", f"options.batch={BATCH}",
         f"options.pool={ROOT / 'runs' / 'held-out'}", f"options.pool_seed={POOL_SEED}", f"options.shards={SHARDS}",
-        f"options.first_shards={SHARDS}", "options.noise_mean=1.0", "options.noise_spread=1.3",
-        "options.object_weight=3.0",
+        f"options.clips={CLIPS}", f"options.first_shards={SHARDS}",
+        "options.noise_mean=1.0", "options.noise_spread=1.3", "options.object_weight=3.0",
     ]  # fmt: skip
     task, total = JointTask(read_config("cpu", options)), Counter[str]()
     model = task.model().to(task.device).eval()
@@ -50,7 +50,7 @@ def main() -> None:
         for bucket in BUCKETS:
             loss = losses(weights, bucket)
             rows.append((f"{weights.stem}, {bucket}", f"picture {loss['video']:.3f}, sound {loss['audio']:.3f}", ""))
-    write("held_out_loss", rows, f"{16 * BATCHES} draws from {64 * SHARDS} clips of each size.")
+    write("held_out_loss", rows, f"{BATCH * BATCHES} draws from {CLIPS * SHARDS} clips of each size.")
 
 
 if __name__ == "__main__":
