@@ -14,6 +14,7 @@ import torch
 from report import write
 from tqdm import tqdm
 
+from kinetophone.pipelines.model.config import CONFIGS
 from kinetophone.pipelines.train.config import read_config
 from kinetophone.pipelines.train.joint import JointTask
 from kinetophone.pipelines.weights.checkpoint import read_checkpoint
@@ -25,11 +26,17 @@ BUCKETS, SHARDS, CLIPS, BATCHES, BATCH = ("7x8x14", "13x8x14"), 2, 64, 10, 16
 POOL_SEED, SEED = 20_261_126, 5
 
 
+def model_of(weights: Path) -> str:
+    """The member of the family whose transformer it has, whatever its name was then."""
+    transformer = read_checkpoint(weights).config.dit
+    return next(config.name for config in CONFIGS.values() if config.dit == transformer)
+
+
 @torch.inference_mode()
 def losses(weights: Path, bucket: str) -> Counter[str]:
     """Mean loss of the picture and of the sound, over `BATCHES` batches."""
     options = [
-        f"model={read_checkpoint(weights).config.name}", f"seed={SEED}", f"options.codec={MINI}",
+        f"model={model_of(weights)}", f"seed={SEED}", f"options.codec={MINI}",
         f"options.init={weights}", "options.text=", f"options.buckets={{{bucket}: 1}}", f"options.batch={BATCH}",
         f"options.pool={ROOT / 'runs' / 'held-out'}", f"options.pool_seed={POOL_SEED}", f"options.shards={SHARDS}",
         f"options.clips={CLIPS}", f"options.first_shards={SHARDS}",

@@ -53,9 +53,10 @@ class Grid:
     """The lattice of a joint model.
 
     Latent step 0 is frame 0; step i covers frames `temporal * (i - 1) + 1 .. temporal * i`. One latent cell is
-    `spatial` x `spatial` pixels, and the transformer takes `patch` x `patch` cells as one token. Audio latent j covers
-    samples `audio_stride * j .. audio_stride * (j + 1) - 1`. The latents code a smaller base video: every
-    `base_stride`-th frame, with `base_cell` x `base_cell` pixels a cell; the decoder restores the rest.
+    `spatial` x `spatial` pixels, and a picture is whole squares of `patch` x `patch` cells, the largest token of the
+    family. Audio latent j covers samples `audio_stride * j .. audio_stride * (j + 1) - 1`. The latents code a smaller
+    base video: every `base_stride`-th frame, with `base_cell` x `base_cell` pixels a cell; the decoder restores the
+    rest.
     """
 
     fps: Fraction = Fraction(24)

@@ -76,12 +76,12 @@ DEBUG = Machine(
 )  # fmt: skip
 MACHINES = {
     "cpu": Machine(
-        joint=75, leg=0, decoder=15, distill=30, batch=40, clips=500, shards=90, early=90, twins=2,
+        joint=75, leg=0, decoder=15, distill=30, batch=10, clips=500, shards=90, early=90, twins=2,
         workers=max(1, CORES // 2),
     ),
     # Another 1,400 steps of 64 crops there left the decoder as good as it was, and noisier.
     "gpu": Machine(
-        joint=13, leg=6.5, decoder=0, distill=1.5, batch=256, clips=2000, shards=500, early=150, twins=12,
+        joint=13, leg=6.5, decoder=0, distill=1.5, batch=96, clips=2000, shards=500, early=150, twins=12,
         workers=max(1, CORES - 4), extra=("ema=0.999", "save_every=1000"),
     ),
     "debug": DEBUG,

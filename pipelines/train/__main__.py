@@ -9,7 +9,7 @@ python -m kinetophone.pipelines.train soup OUT WEIGHTS ..   the mean of checkpoi
 python -m kinetophone.pipelines.train adapter OUT CONFIG [k=v ..]   the turbo adapter that such a run has learned
 python -m kinetophone.pipelines.train average OUT LAST    keep the averaged weights of a run alone, half as precise
 python -m kinetophone.pipelines.train widen OUT WEIGHTS   more channels for the picture, to train on
-python -m kinetophone.pipelines.train split OUT WEIGHTS   smaller tokens (--model fine), to train on
+python -m kinetophone.pipelines.train split OUT WEIGHTS   smaller tokens, to train on
 python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
 python -m kinetophone.pipelines.train label WEIGHTS OUT.json   keep what was measured in a checkpoint's metadata
 """

@@ -199,11 +199,26 @@ class JointTask:
         if self.options.text:
             model.text.load_state_dict(load_part(Path(self.options.text), "text."))
         if self.options.init:
-            # The probe starts afresh: published weights hold none. So may the refiner, which at first changes nothing.
-            fresh = {k: v for k, v in model.dit.state_dict().items() if k.startswith("refiner.")}
-            model.dit.load_state_dict(fresh | load_part(Path(self.options.init), "dit."))
+            # The probe starts afresh: published weights hold none.
+            model.dit.load_state_dict(self._read_transformer(Path(self.options.init), model.dit))
             model.text.load_state_dict(self._read_text(Path(self.options.init), model.text))
         return model
+
+    def _read_transformer(self, path: Path, fresh: AVTransformer) -> dict[str, Tensor]:
+        """The transformer of a checkpoint, which may lack the refiner: at first that changes nothing.
+
+        Raises ValueError when it has other tensors than this model.
+        """
+        known = fresh.state_dict()
+        weights = {k: v for k, v in known.items() if k.startswith("refiner.")} | load_part(path, "dit.")
+        sizes, wanted = ({name: tuple(tensor.shape) for name, tensor in of.items()} for of in (weights, known))
+        if strange := sorted(dict(sizes.items() ^ wanted.items())):
+            name = strange[0]
+            raise ValueError(
+                f"{path.name} has another transformer than {self.config.name}: {name} is {sizes.get(name)} and not "
+                f"{wanted.get(name)}. Say which one it is, model=NAME, or make smaller tokens of larger by `split`."
+            )
+        return weights
 
     def _read_text(self, path: Path, fresh: TextEncoder) -> dict[str, Tensor]:
         """The text encoder of a checkpoint, its rows where this vocabulary has the same words; new words start anew."""

@@ -265,9 +265,18 @@ def test_smaller_tokens_see_and_say_what_the_larger_did_where_their_cells_are_al
     assert new.predict(alike.clone(), None, level, None, context)[0].shape == alike.shape
     with pytest.raises(ValueError, match="has tokens of 1 x 1 cells of finer; it can become debug only"):
         split(DEBUG, folder / "never.safetensors", new_path)
-    with pytest.raises(ValueError, match="it can become fine only if that has smaller ones, is otherwise the same"):
-        split(CONFIGS["fine"], folder / "never.safetensors", old_path)
+    with pytest.raises(ValueError, match="it can become mini only if that has smaller ones, is otherwise the same"):
+        split(CONFIGS["mini"], folder / "never.safetensors", old_path)
     assert not (folder / "never.safetensors").exists()
+
+
+def test_training_does_not_begin_with_another_transformer(folder: Path) -> None:
+    path = write_checkpoint(folder / "finer.safetensors", with_patch(DEBUG, "debug", 1), seed=4)
+    task = make_task(read_config("cpu", arguments(folder, "finer", **{"options.init": path})))
+    with pytest.raises(
+        ValueError, match=r"finer\.safetensors has another transformer than debug: .* is \(.*\) and not"
+    ):
+        task.model()
 
 
 def test_clips_that_are_hard_can_be_drawn_more_often(folder: Path) -> None:
