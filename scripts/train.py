@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,7 @@ COMMONEST, LONGEST = "7x8x14", "13x8x14"
 # What clips show that the weights that ship get wrong most often: it is hard to see, or hard to bind.
 FAVOUR = (
     "{action: {hover: 2.5, spin: 2.5, beacon: 1.7, hop: 1.5}, camera: {pan left: 1.4, pan right: 1.4}, "
-    "count: {two: 2, three: 2}}"
+    "shape: {bird: 1.5, robot: 1.5}, count: {two: 2, three: 2}}"
 )
 
 
@@ -39,10 +40,10 @@ FAVOUR = (
 class Machine:
     """What a kind of machine has time for.
 
-    Minutes of each part, and of a leg (0 = all in one); 0 minutes keep the decoder that there is. Clips in a batch;
-    prompts to measure with; shards of 64 clips of the commonest size, how many of them an accelerator renders
-    itself, and how many have twins for cuts; processes that render on the CPU, and that measure. With `debug` random
-    weights of the debug configuration are what it starts from.
+    Minutes of each part, and of a leg, rendering included (0 = all in one); 0 minutes keep the decoder that there is.
+    Clips in a batch; prompts to measure with; shards of 64 clips of the commonest size, how many of them an accelerator
+    renders itself, and how many have twins for cuts; processes that render on the CPU, and that measure. With `debug`
+    random weights of the debug configuration are what it starts from.
     """
 
     joint: float
@@ -65,6 +66,8 @@ class Machine:
         return "{" + ", ".join(f"{name}: {share}" for name, share in shares.items()) + "}"
 
 
+# Minutes that a leg trains at least, however long it rendered.
+SHORTEST = 0.02
 # So few clips that rendering them takes a minute, without a compiler.
 FEW = ("options.clips=4", "options.compile_renderer=false")
 CORES = os.cpu_count() or 2
@@ -81,11 +84,11 @@ MACHINES = {
     ),
     # Another 1,400 steps of 64 crops there left the decoder as good as it was, and noisier.
     "gpu": Machine(
-        joint=13, leg=6.5, decoder=0, distill=1.5, batch=96, clips=2000, shards=500, early=150, twins=12,
+        joint=18.5, leg=9.5, decoder=0, distill=1.8, batch=96, clips=2000, shards=500, early=100, twins=12,
         workers=max(1, CORES - 4), extra=("ema=0.999", "save_every=1000"),
     ),
     "debug": DEBUG,
-    "debug-gpu": replace(DEBUG, joint=0.04, leg=0.02, decoder=0, shards=2),
+    "debug-gpu": replace(DEBUG, joint=0.06, leg=0.02, decoder=0, shards=2),
 }  # fmt: skip
 
 
@@ -154,22 +157,21 @@ class Recipe:
         """Render, and with an accelerator begin to train: the pool opens up as training goes on."""
         if not self.machine.leg:
             return self._together([self._begin("fill", "cpu", *self._joint()) for _ in range(self.machine.workers)])
-        # The accelerator is quick at it, but nothing trains beside that: it makes a beginning, and the CPU goes on.
-        early = [*self._joint(), f"options.shards={self.machine.held(early=True)}"]
-        self._together([self._begin("fill", "cpu", *early) for _ in range(RENDERERS)])
-        self._train_while_rendering()
+        self._train_while_rendering(self.machine.leg, early=True)
 
     def second(self) -> None:
-        """The rest of the transformer, and a decoder that knows its mistakes."""
+        """More of the transformer, or all of it, and a decoder that knows its mistakes."""
         if self.machine.leg:
-            self._train_while_rendering()
+            self._train_while_rendering(self.machine.leg)
         else:
             self._train_joint()
         if self.machine.decoder:
             self._train_decoder()
 
     def third(self) -> None:
-        """The turbo adapter, and the table."""
+        """What is left of the transformer, the turbo adapter, and the table."""
+        if self.machine.leg:
+            self._train_while_rendering()
         candidate, mean, turbo = (f"{self.out}/{name}.safetensors" for name in ("candidate", "mean", "turbo"))
         decoder = f"{self.out}/decoder/last.safetensors" if self.machine.decoder else self.start
         self._run("export", candidate, f"joint={self.out}/joint/last.safetensors", f"decoder={decoder}",
@@ -182,10 +184,14 @@ class Recipe:
         self._run("adapter", turbo, "distill", *self._distill(made[-1]))
         ships = self.start if self.machine.debug else MINI
         self._run("evaluate", f"{self.out}/table.md", ships, *made, "--clips", str(self.machine.clips),
-                  "--few", "10", "--turbo", turbo, "--jobs", str(self.machine.workers), *self._compiled())  # fmt: skip
+                  "--turbo", turbo, "--jobs", str(self.machine.workers), *self._compiled())  # fmt: skip
 
-    def _train_while_rendering(self) -> None:
-        """Train for a leg; what is still to be rendered then, the next one renders."""
+    def _train_while_rendering(self, leg: float = 0.0, early: bool = False) -> None:
+        """Train to the end of a leg of so many minutes, or of the run; what is not rendered then, the next leg renders.
+
+        An accelerator is quick at rendering, but nothing trains beside that: `early` it makes a beginning.
+        """
+        began = time.monotonic()
         # Each process has one size, for which alone it compiles.
         sizes = [LONGEST if worker % 4 == 3 else COMMONEST for worker in range(self.machine.workers)]
         fills = [
@@ -193,7 +199,10 @@ class Recipe:
             for size in sizes
         ]
         try:
-            self._train_joint()
+            if early:
+                few = [*self._joint(), f"options.shards={self.machine.held(early=True)}"]
+                self._together([self._begin("fill", "cpu", *few) for _ in range(RENDERERS)])
+            self._train_joint(max(SHORTEST, leg - (time.monotonic() - began) / 60) if leg else 0.0)
         finally:
             for fill in fills:
                 fill.terminate()
@@ -215,16 +224,16 @@ class Recipe:
                   f"out={self.out}/decoder", f"options.codec={self.start}", f"options.init={self.start}",
                   f"options.pairs={pairs}", f"options.pool={self.out}/crops")  # fmt: skip
 
-    def _train_joint(self) -> None:
-        self._run("cpu", *self._joint())
+    def _train_joint(self, leg: float = 0.0) -> None:
+        self._run("cpu", *self._joint(), f"leg={leg:.3f}")
 
     def _joint(self) -> list[str]:
         m = self.machine
         return [
-            *self._clips("joint", self.start), f"minutes={m.joint}", f"leg={m.leg}", "decay=0.5", "warmup=40",
+            *self._clips("joint", self.start), f"minutes={m.joint}", "decay=0.5", "warmup=40",
             f"options.batch={m.batch}", "options.text=",
             "options.noise_mean=1.0", "options.noise_spread=1.3", "options.object_weight=3.0",
-            f"options.favour={FAVOUR}", "options.cuts=0.06",
+            "options.audio_weight=0.5", f"options.favour={FAVOUR}", "options.cuts=0.06",
         ]  # fmt: skip
 
     def _distill(self, teacher: str) -> list[str]:

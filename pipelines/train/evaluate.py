@@ -63,7 +63,8 @@ class Settings:
     """How a checkpoint is sampled for the test.
 
     `few` samples the last checkpoint in so few steps too, `turbo` with that adapter and as it wants; `compile` renders
-    the real clips several times as fast on a CPU; `jobs` processes share the batches, and the accelerator if any.
+    the real clips several times as fast on a CPU; `jobs` processes share the batches, and the accelerator if any;
+    `form` is that of the prompts (`world.captions`).
     """
 
     clips: int = 500
@@ -74,6 +75,7 @@ class Settings:
     turbo: Path | None = None
     compile: bool = False
     jobs: int = 1
+    form: str = "dense"
 
 
 def evaluate(out: Path, weights: list[Path], detector: Path, settings: Settings) -> str:
@@ -146,7 +148,7 @@ def _measure_share(
 
 
 def make_case(grid: Grid, settings: Settings, seed: int, device: torch.device) -> Case:
-    """Random scenes, rendered, with a dense caption each; clips on `device`, scenes on the CPU."""
+    """Random scenes, rendered, with a caption each; clips on `device`, scenes on the CPU."""
     bucket = Bucket.parse(settings.bucket)
     scenes = clip_scenes(grid, bucket, BATCH, seed)
     motion = world.simulate(scenes)
@@ -154,7 +156,9 @@ def make_case(grid: Grid, settings: Settings, seed: int, device: torch.device) -
     times, fast = base_times(grid, bucket.steps), settings.compile
     frames = world.render(scenes, motion, times, *size, samples=2, fast=fast, device=device)
     wave = world.synthesise(scenes, motion, grid.samples(grid.frames(bucket.steps)), grid.sample_rate).to(device)
-    return Case(motion.scenes, Clips(frames * 2 - 1, wave), world.captions(motion.scenes, seed=seed, form="dense"))
+    return Case(
+        motion.scenes, Clips(frames * 2 - 1, wave), world.captions(motion.scenes, seed=seed, form=settings.form)
+    )
 
 
 @torch.inference_mode()
@@ -224,7 +228,7 @@ def measures(tallies: dict[str, Tally], other: Tensor) -> list[tuple[str, int, l
 def table(measured: list[tuple[str, int, list[float]]], names: list[str], settings: Settings) -> str:
     """The measures as Markdown, one column a source."""
     head = [
-        f"{settings.clips} held-out prompts, {settings.bucket} latents, {settings.steps} steps, "
+        f"{settings.clips} held-out {settings.form} prompts, {settings.bucket} latents, {settings.steps} steps, "
         f"guidance {settings.guidance:g}.", "",
         f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}",
     ]  # fmt: skip

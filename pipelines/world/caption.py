@@ -1,4 +1,4 @@
-"""Captions from a grammar: dense sentences with paraphrases, short forms, and tags.
+"""Captions from a grammar: dense sentences with paraphrases, short and loose forms, and tags.
 
 Each phrase bank lists ways to say one class; the first entry is the plain one.
 """
@@ -29,7 +29,9 @@ from .phrase import (
 from .physics import chirping, honking
 from .scene import BEACON, BIRD, BOUNCE, CAR, COLLIDE, DRIVE, FLY, HOP, HOVER, ROLL, SPIN, STILL, TALK, WATER, Scenes
 
-FORMS = (("dense", 0.6), ("short", 0.25), ("tags", 0.1), ("partial", 0.05))
+FORMS = (("dense", 0.5), ("short", 0.2), ("loose", 0.15), ("tags", 0.1), ("partial", 0.05))
+# People leave these out when they write in a hurry; what is left still says the same.
+OMITTED = frozenset(["a", "an", "the", "under", "on", "in", "at", "of", "is", "are", "it", "there", "day"])
 
 
 def phrases() -> dict[str, tuple[tuple[str, ...], ...]]:
@@ -61,9 +63,9 @@ def synonyms() -> dict[str, str]:
 
 
 def captions(scenes: Scenes, *, seed: int, form: str = "mixed") -> list[str]:
-    """One caption a scene; `form` is dense, short, tags, partial, or mixed (the training mixture)."""
-    if form not in (*dict(FORMS), "mixed"):
-        raise ValueError(f"Unknown caption form {form!r}: choose dense, short, tags, partial or mixed.")
+    """One caption a scene; `form` is one of `FORMS`, or mixed (the training mixture)."""
+    if form not in (known := (*dict(FORMS), "mixed")):
+        raise ValueError(f"Unknown caption form {form!r}: choose one of {', '.join(known)}.")
     data = {name: getattr(scenes, name).tolist() for name in scenes.__dataclass_fields__ if name in _NEEDED}
     data["calls"] = (honking(scenes) | chirping(scenes)).tolist()
     rng = random.Random(seed)
@@ -185,6 +187,25 @@ def _short(facts: dict, rng: random.Random) -> str:
     return f"{joined} " + rng.choice((" ", " , ")).join(parts)
 
 
+def _loose(facts: dict, rng: random.Random) -> str:
+    """As it comes to mind: what there is in any order, without some or all of the small words."""
+    first, rest = _subject(facts, rng, 0.5, direction=0.8)
+    around = [_place(facts, rng), _pick(rng, SKIES[facts["sky"]]), _pick(rng, WEATHERS[facts["weather"]])]
+    around += [rng.choice(CAMERAS[facts["camera"]]), _heard(facts, rng) if rng.random() < 0.25 else ""]
+    said = [*rest, *(part for part in around if rng.random() < 0.85)]
+    rng.shuffle(said)
+    kept = rng.choice((0.0, 0.0, 0.5))
+    parts = [_without_small_words(part, kept, rng) for part in (first, *said) if part]
+    return rng.choice((" , ", " , ", " ")).join(parts)
+
+
+def _without_small_words(text: str, kept: float, rng: random.Random) -> str:
+    words = text.split()
+    # To zoom in is another thing than to zoom.
+    following = zip(["", *words], words, strict=False)
+    return " ".join(word for last, word in following if word not in OMITTED or "zoom" in last or rng.random() < kept)
+
+
 def _tags(facts: dict, rng: random.Random) -> str:
     tags = [
         f"{_pick(rng, COLOURS[facts['colour'][s]])} {_pick(rng, SHAPES[facts['shape'][s]])}"
@@ -203,4 +224,4 @@ def _partial(facts: dict, rng: random.Random) -> str:
     return rng.choice((first, f"{first} {_pick(rng, SKIES[facts['sky']])}", _thing(facts, 0, rng, 0.5)))
 
 
-_WRITERS = {"dense": _dense, "short": _short, "tags": _tags, "partial": _partial}
+_WRITERS = {"dense": _dense, "short": _short, "loose": _loose, "tags": _tags, "partial": _partial}

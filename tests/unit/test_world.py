@@ -7,6 +7,7 @@ import torch
 
 from kinetophone.pipelines import world
 from kinetophone.pipelines.text.tokenizer import split
+from kinetophone.pipelines.world.caption import FORMS
 from kinetophone.pipelines.world.phrase import COLOURS, SHAPES
 from kinetophone.pipelines.world.sample import CHARACTER_SHARES, WATER_SHARE
 from kinetophone.pipelines.world.scene import (
@@ -133,6 +134,19 @@ def test_captions_name_what_the_labels_say(scenes: world.Scenes) -> None:
     for index, caption in enumerate(captions):
         words, first = set(split(caption)), {name: int(labels[name][index, 0]) for name in ("colour", "shape")}
         assert words & set(COLOURS[first["colour"]]) and words & set(SHAPES[first["shape"]]), caption
+
+
+def test_loose_captions_say_the_same_without_small_words(scenes: world.Scenes) -> None:
+    """`under an overcast sky` is an overcast sky in any order, and to zoom in stays another thing than to zoom."""
+    captions = [" ".join(world.captions(scenes, seed=seed, form="loose")[index] for seed in range(12))
+                for index in range(48)]  # fmt: skip
+    terse = [text for text in world.captions(scenes, seed=3, form="loose") if not set(split(text)) & {"a", "the", "on"}]
+    assert 10 < len(terse) < 48
+    skies = (("sunny", "daylight", "sunshine", "clear"), ("sunset", "evening", "dusk"),
+             ("night", "stars", "moonlight"), ("overcast", "clouds", "cloudy"))  # fmt: skip
+    for sky, caption in zip(scenes.sky.tolist(), captions, strict=True):
+        assert any(word in split(caption) for word in skies[sky]), caption
+        assert caption.count("zoom ") == caption.count("zoom in") + caption.count("zoom out"), caption
 
 
 def test_synonyms_lead_into_the_vocabulary() -> None:
@@ -271,7 +285,7 @@ def test_captions_name_characters_and_water_and_give_characters_no_material(many
     named = {CAR: {"car", "automobile"}, BIRD: {"bird", "songbird"}, ROBOT: {"robot", "android"}}
     cast = _chosen(many, many.shape[:, 0] >= CAR)
     assert (world.labels(cast)["material"][:, 0] == -1).all()
-    for form in ("dense", "short", "tags", "partial"):
+    for form in dict(FORMS):
         for caption, shape in zip(world.captions(cast, seed=1, form=form), cast.shape[:, 0].tolist(), strict=True):
             assert set(split(caption)) & named[shape], caption
     wet = _chosen(many, many.ground == WATER)
