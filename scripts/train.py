@@ -84,7 +84,7 @@ MACHINES = {
     ),
     # Another 1,400 steps of 64 crops there left the decoder as good as it was, and noisier.
     "gpu": Machine(
-        joint=18.5, leg=9.5, decoder=0, distill=1.8, batch=96, clips=2000, shards=500, early=100, twins=12,
+        joint=18.5, leg=9.3, decoder=0, distill=1.8, batch=96, clips=2000, shards=500, early=100, twins=12,
         workers=max(1, CORES - 4), extra=("ema=0.999", "save_every=1000"),
     ),
     "debug": DEBUG,
