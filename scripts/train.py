@@ -13,6 +13,7 @@ to leave these behind: there the mean of both is measured too, and gets the turb
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import signal
 import subprocess
@@ -27,7 +28,12 @@ MINI = "pipelines/weights/mini/mini.safetensors"
 TURBO = "pipelines/weights/mini/turbo.safetensors"
 # Sizes of clips and their share of the steps.
 BUCKETS = {"4x8x14": 0.15, "7x8x14": 0.55, "13x8x14": 0.2, "7x10x10": 0.05, "7x14x8": 0.05}
-COMMONEST, LONGEST = "7x8x14", "13x8x14"
+COMMONEST = "7x8x14"
+# Each process that renders has one size, for which alone it compiles; there are more of those for the common and the long.
+RENDERED = (
+    COMMONEST, "13x8x14", COMMONEST, "4x8x14", COMMONEST, "13x8x14", COMMONEST, "7x10x10", COMMONEST, "13x8x14",
+    COMMONEST, "7x14x8",
+)  # fmt: skip
 
 # What clips show that the weights that ship get wrong most often: it is hard to see, or hard to bind.
 FAVOUR = (
@@ -60,9 +66,9 @@ class Machine:
     debug: bool = False
 
     def held(self, early: bool = False) -> str:
-        """How many shards of each size there are, or come `early`, from the accelerator; of rare sizes all do."""
-        counts = {name: self.early if early or name not in (COMMONEST, LONGEST) else self.shards for name in BUCKETS}
-        shares = {name: max(1, round(count * BUCKETS[name] / BUCKETS[COMMONEST])) for name, count in counts.items()}
+        """How many shards of each size there are, or come `early`, from the accelerator."""
+        count = self.early if early else self.shards
+        shares = {name: max(1, round(count * share / BUCKETS[COMMONEST])) for name, share in BUCKETS.items()}
         return "{" + ", ".join(f"{name}: {share}" for name, share in shares.items()) + "}"
 
 
@@ -192,11 +198,9 @@ class Recipe:
         An accelerator is quick at rendering, but nothing trains beside that: `early` it makes a beginning.
         """
         began = time.monotonic()
-        # Each process has one size, for which alone it compiles.
-        sizes = [LONGEST if worker % 4 == 3 else COMMONEST for worker in range(self.machine.workers)]
         fills = [
             self._begin("fill", "cpu", *self._joint(), f"options.buckets={{{size}: 1}}", accelerated=False)
-            for size in sizes
+            for size in itertools.islice(itertools.cycle(RENDERED), self.machine.workers)
         ]
         try:
             if early:
