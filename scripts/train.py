@@ -29,7 +29,7 @@ TURBO = "pipelines/weights/mini/turbo.safetensors"
 # Sizes of clips and their share of the steps.
 BUCKETS = {"4x8x14": 0.15, "7x8x14": 0.55, "13x8x14": 0.2, "7x10x10": 0.05, "7x14x8": 0.05}
 COMMONEST = "7x8x14"
-# Each process that renders has one size, for which alone it compiles; there are more of those for the common and the long.
+# Each process that renders has one size, for which alone it compiles; more of them have the common and the long.
 RENDERED = (
     COMMONEST, "13x8x14", COMMONEST, "4x8x14", COMMONEST, "13x8x14", COMMONEST, "7x10x10", COMMONEST, "13x8x14",
     COMMONEST, "7x14x8",
