@@ -198,14 +198,15 @@ class Recipe:
         An accelerator is quick at rendering, but nothing trains beside that: `early` it makes a beginning.
         """
         began = time.monotonic()
+        if early:
+            # Alone: a process of the CPU compiles for minutes before its first shard, for which training would wait.
+            few = [*self._joint(), f"options.shards={self.machine.held(early=True)}"]
+            self._together([self._begin("fill", "cpu", *few) for _ in range(RENDERERS)])
         fills = [
             self._begin("fill", "cpu", *self._joint(), f"options.buckets={{{size}: 1}}", accelerated=False)
             for size in itertools.islice(itertools.cycle(RENDERED), self.machine.workers)
         ]
         try:
-            if early:
-                few = [*self._joint(), f"options.shards={self.machine.held(early=True)}"]
-                self._together([self._begin("fill", "cpu", *few) for _ in range(RENDERERS)])
             self._train_joint(max(SHORTEST, leg - (time.monotonic() - began) / 60) if leg else 0.0)
         finally:
             for fill in fills:
