@@ -15,21 +15,25 @@ from torch import Tensor, nn
 
 AttentionFn = Callable[[Tensor, Tensor, Tensor, "Tensor | None"], Tensor]
 
-# Above this many tokens the score matrix leaves the cache and the fused kernel wins (benchmarks/sampler).
-EXPLICIT_ATTENTION_TOKENS = 1024
+# So many queries at once keep their scores in the cache (benchmarks/sampler).
+QUERIES = 256
 
 
 def attention(q_BHLD: Tensor, k_BHLD: Tensor, v_BHLD: Tensor, bias: Tensor | None = None) -> Tensor:
     """Softmax attention `[B, H, L, D]`; `bias` is added to the scores and broadcasts to `[B, H, L, L]`.
 
-    On CPU in bfloat16 the explicit product runs on the matrix units and beats the fused kernel for wide heads.
+    On CPU in bfloat16 explicit products, of some queries at a time, beat the fused kernel for wide heads.
     """
-    if q_BHLD.device.type == "cpu" and q_BHLD.dtype == torch.bfloat16 and q_BHLD.shape[2] <= EXPLICIT_ATTENTION_TOKENS:
-        scores = (q_BHLD * q_BHLD.shape[-1] ** -0.5) @ k_BHLD.transpose(-1, -2)
+    if q_BHLD.device.type != "cpu" or q_BHLD.dtype != torch.bfloat16:
+        return F.scaled_dot_product_attention(q_BHLD, k_BHLD, v_BHLD, attn_mask=bias)
+    length, parts = q_BHLD.shape[2], []
+    k_BHDL = k_BHLD.transpose(-1, -2)
+    for first in range(0, length, QUERIES):
+        scores = (q_BHLD[:, :, first : first + QUERIES] * q_BHLD.shape[-1] ** -0.5) @ k_BHDL
         if bias is not None:
-            scores = scores + bias
-        return scores.softmax(-1) @ v_BHLD
-    return F.scaled_dot_product_attention(q_BHLD, k_BHLD, v_BHLD, attn_mask=bias)
+            scores = scores + bias.expand(*bias.shape[:-2], length, -1)[..., first : first + QUERIES, :]
+        parts.append(scores.softmax(-1) @ v_BHLD)
+    return torch.cat(parts, dim=2)
 
 
 def quick_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor | None:

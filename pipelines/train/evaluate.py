@@ -147,7 +147,7 @@ def _measure_share(
     return tallies, reference
 
 
-def make_case(grid: Grid, settings: Settings, seed: int, device: torch.device) -> Case:
+def make_case(grid: Grid, settings: Settings, seed: int, device: torch.device | str = "cpu") -> Case:
     """Random scenes, rendered, with a caption each; clips on `device`, scenes on the CPU."""
     bucket = Bucket.parse(settings.bucket)
     scenes = clip_scenes(grid, bucket, BATCH, seed)
@@ -166,7 +166,7 @@ def reconstruct(models: Models, clips: Clips) -> Clips:
     """Clips through both autoencoders and back."""
     latent = models.video.encode_base(clips.frames.transpose(1, 2))
     wave = models.audio.decode(models.audio.encode(clips.wave[:, None]))[:, 0]
-    return Clips(_decoded(models, latent), wave[:, : clips.wave.shape[1]], _peak(latent))
+    return Clips(decoded(models, latent), wave[:, : clips.wave.shape[1]], _peak(latent))
 
 
 def generator(models: Models, settings: Settings) -> Source:
@@ -189,7 +189,7 @@ def generator(models: Models, settings: Settings) -> Source:
         noise = draw_noise(empty, seed_of(SEED, index, 2)).to(models.dit.modality.device)
         latent = sample_euler(denoiser, noise, flow_schedule(settings.steps))
         wave = models.audio.decode(latent.audio)[:, 0]
-        return Clips(_decoded(models, latent.video), wave[:, : case.clips.wave.shape[1]], _peak(latent.video))
+        return Clips(decoded(models, latent.video), wave[:, : case.clips.wave.shape[1]], _peak(latent.video))
 
     return source
 
@@ -198,7 +198,7 @@ def _peak(latent: Tensor) -> Tensor:
     return latent.abs().amax((1, 2, 3, 4))
 
 
-def _decoded(models: Models, latent: Tensor) -> Tensor:
+def decoded(models: Models, latent: Tensor) -> Tensor:
     """Full decode, then back to base size and rate, where the detector looks."""
     stride = models.config.grid.base_stride
     # A CPU has little memory, an accelerator no time for thousands of small steps.

@@ -199,6 +199,18 @@ def test_evaluation_writes_a_table_and_sheets(tmp_path: Path, monkeypatch: pytes
     assert main(["label", str(tmp_path / "other.safetensors"), str(tmp_path / "card.json")]) == 2
 
 
+def test_prompts_come_in_the_form_that_is_asked_for() -> None:
+    """The same scenes, said in full sentences or loosely, and the table says which."""
+    cases = {
+        form: evaluation.make_case(DEBUG.grid, evaluation.Settings(bucket="2x2x2", form=form), 7)
+        for form in ("dense", "loose")
+    }
+    dense, loose = cases["dense"], cases["loose"]
+    assert torch.equal(dense.scenes.colour, loose.scenes.colour) and torch.equal(dense.clips.wave, loose.clips.wave)
+    assert all(prompt.endswith(".") for prompt in dense.prompts) and not any("." in prompt for prompt in loose.prompts)
+    assert "held-out loose prompts" in evaluation.table([], [], evaluation.Settings(form="loose"))
+
+
 def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
     weights = write_checkpoint(tmp_path / "candidate.safetensors", DEBUG)
     torch.manual_seed(1)

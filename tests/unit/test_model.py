@@ -154,12 +154,15 @@ def test_a_correction_that_has_run_away_fades(inputs) -> None:
     assert float(added[50.0].detach().abs().max()) < 0.01
 
 
-def test_explicit_attention_equals_the_fused_kernel() -> None:
+@pytest.mark.parametrize("rows", [1, 600])
+def test_attention_some_queries_at_a_time_equals_the_fused_kernel(rows: int) -> None:
+    """With scores offset alike for all queries, and for each its own way."""
     generator = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(1, 2, length, 32, generator=generator) for length in (10, 14, 14))
-    bias = torch.zeros(10, 14).masked_fill(torch.rand(10, 14, generator=generator) < 0.3, -torch.inf)
+    q, k, v = (torch.randn(2, 2, length, 32, generator=generator) for length in (600, 30, 30))
+    bias = torch.zeros(2, 1, rows, 30).masked_fill(torch.rand(2, 1, rows, 30, generator=generator) < 0.3, -torch.inf)
     exact = attention(q, k, v, bias)
-    assert torch.allclose(attention(*(t.bfloat16() for t in (q, k, v)), bias.bfloat16()).float(), exact, atol=0.03)
+    made = attention(*(t.bfloat16() for t in (q, k, v)), bias.bfloat16()).float()
+    assert made.shape == exact.shape and torch.allclose(made, exact, atol=0.03)
 
 
 def test_configurations_survive_a_round_trip_and_refuse_unknown_keys() -> None:
