@@ -29,7 +29,7 @@ TEXT_TO_VIDEO = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 6, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 12}, 2, 6, 200,
         ),
         "decode": Placed(
             "KinetophoneDecode",
@@ -66,7 +66,7 @@ HOST_NODES_ONLY = Workflow(
             "KSampler",
             {
                 "model": ("shift", 0), "positive": ("positive", 0), "negative": ("negative", 0),
-                "latent_image": ("latent", 0), "seed": 7, "steps": 20, "cfg": 3.0, "sampler_name": "euler",
+                "latent_image": ("latent", 0), "seed": 11, "steps": 20, "cfg": 3.0, "sampler_name": "euler",
                 "scheduler": "simple",
             }, 2, 0, 300,
         ),
@@ -97,7 +97,7 @@ APART = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 0, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 11}, 2, 0, 200,
         ),
         "first": Placed(
             "KinetophoneDecode",
@@ -220,7 +220,7 @@ DIALOGUE = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("joined", 0), "seed": 7}, 3, 6, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("joined", 0), "seed": 12}, 3, 6, 200,
         ),
         "decode": Placed(
             "KinetophoneDecode",
@@ -361,7 +361,7 @@ TURBO = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 10, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 12}, 2, 10, 200,
         ),
         "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/turbo"}, 3, 12, 500),
     },
