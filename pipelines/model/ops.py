@@ -28,10 +28,12 @@ def attention(q_BHLD: Tensor, k_BHLD: Tensor, v_BHLD: Tensor, bias: Tensor | Non
         return F.scaled_dot_product_attention(q_BHLD, k_BHLD, v_BHLD, attn_mask=bias)
     length, parts = q_BHLD.shape[2], []
     k_BHDL = k_BHLD.transpose(-1, -2)
+    if bias is not None:
+        bias = bias.expand(*bias.shape[:-2], length, -1)
     for first in range(0, length, QUERIES):
         scores = (q_BHLD[:, :, first : first + QUERIES] * q_BHLD.shape[-1] ** -0.5) @ k_BHDL
         if bias is not None:
-            scores = scores + bias.expand(*bias.shape[:-2], length, -1)[..., first : first + QUERIES, :]
+            scores = scores + bias[..., first : first + QUERIES, :]
         parts.append(scores.softmax(-1) @ v_BHLD)
     return torch.cat(parts, dim=2)
 

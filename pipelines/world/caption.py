@@ -200,6 +200,7 @@ def _loose(facts: dict, rng: random.Random) -> str:
 
 
 def _without_small_words(text: str, kept: float, rng: random.Random) -> str:
+    """`text` without the words that are `OMITTED`, each of which stays with the chance `kept`."""
     words = text.split()
     # To zoom in is another thing than to zoom.
     following = zip(["", *words], words, strict=False)
