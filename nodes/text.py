@@ -17,7 +17,7 @@ class TextEncode(io.ComfyNode):
             description=(
                 "Turns a prompt and a negative prompt into conditioning, with any text encoder. A screenplay takes the "
                 "prompt's place: the built-in model then follows each shot in its time, other models read one text "
-                "with times. For the built-in model the node lists the words that it was not trained on."
+                "with times. For the built-in model the node says which words are read as others, and which left out."
             ),
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder that belongs to the model."),

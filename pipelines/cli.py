@@ -37,7 +37,7 @@ from .media.write import write
 from .sampling.guidance import Guidance
 from .screenplay.recaption import shot_description
 from .screenplay.storyboard import read_screenplay
-from .text.tokenizer import vocabulary_note
+from .text.reading import said_for
 from .types import Screenplay, Shot, VideoShape
 from .weights.card import DEFAULT_CARD, Card, card_names, read_card
 from .weights.checkpoint import published_words
@@ -137,17 +137,14 @@ def _screenplay(options: argparse.Namespace) -> Screenplay:
 
 def vocabulary_text(weights: Path) -> str:
     """What a checkpoint was trained on: every kind of thing, the plain word first, other ways in brackets."""
-    trained, synonyms = published_words(weights)
-    lines = []
+    trained = published_words(weights)
+    known, lines = set(trained), []
     for kind, things in world.phrases().items():
-        known = [[way for way in ways if trained.keys() >= set(way.split())] for ways in things]
-        said = [plain + (f" ({', '.join(others)})" if others else "") for plain, *others in filter(None, known)]
+        ways = [[way for way in bank if known.issuperset(way.split())] for bank in things]
+        said = [plain + (f" ({', '.join(others)})" if others else "") for plain, *others in filter(None, ways)]
         lines.append(f"{kind}: {', '.join(said)}")
-    words: dict[str, list[str]] = {}
-    for word, meant in synonyms.items():
-        words.setdefault(meant, []).append(word)
     lines.append("read as:")
-    lines += [f"  {meant}: {', '.join(others)}" for meant, others in words.items()]
+    lines += [f"  {meant}: {', '.join(others)}" for meant, others in said_for(trained).items()]
     return "\n".join(lines)
 
 
@@ -207,7 +204,7 @@ def _notes(request: Request, models: Models) -> None:
     for note in request.plan(models.config).notes:
         print(note, file=sys.stderr)
     for shot in request.shots:
-        print(vocabulary_note(models.tokenizer, shot_description(shot)), file=sys.stderr)
+        print(models.tokenizer.note(shot_description(shot)), file=sys.stderr)
 
 
 def _progress_of_sampling(request: Request, models: Models) -> Clip:

@@ -39,7 +39,5 @@ def write_checkpoint(path: Path, config: Config, seed: int = 0) -> Path:
     tensors = {}
     for name, network in random_networks(config, seed).items():
         tensors |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-    save_checkpoint(
-        path, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence="Apache-2.0", metrics={}
-    )
+    save_checkpoint(path, config, tuple(world.vocabulary()), tensors, licence="Apache-2.0", metrics={})
     return path

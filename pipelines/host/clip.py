@@ -16,15 +16,15 @@ from ..model.ops import TORCH
 from ..screenplay.recaption import shot_description, timed_caption
 from ..text.encoder import TextEncoder
 from ..text.shots import shots_in_time
-from ..text.tokenizer import Tokenizer, split, vocabulary_note
+from ..text.tokenizer import SPECIAL, Tokenizer
 from ..types import Screenplay, TextContext
 from ..weights.checkpoint import Checkpoint
 from .model import SPANS
 from .ops import host_ops
 
 KEY = "kinetophone"
-# Rows are numbers of one token; the host counts and weighs tokens as (token, weight) pairs.
-Row = tuple[tuple[int, ...], float]
+# The host counts and weighs tokens as (number, weight) pairs.
+Token = tuple[int, float]
 
 
 class HostTokenizer:
@@ -35,26 +35,35 @@ class HostTokenizer:
 
     def tokenize_with_weights(
         self, text: str, return_word_ids: bool = False, **kwargs: Any
-    ) -> dict[str, list[list[Row]]]:
-        """Rows of the prompt, each with its weight."""
-        plain, weights = [], [1.0]
-        parsed = comfy.sd1_clip.token_weights(comfy.sd1_clip.escape_important(text), 1.0)
-        for segment, weight in parsed:
-            segment = comfy.sd1_clip.unescape_important(segment)
-            plain.append(segment)
-            weights += [weight] * len(split(segment))
-        rows = self.tokenizer.encode([" ".join(plain)])[0]
-        weights = (weights + [1.0] * len(rows))[: len(rows)]
-        pairs = [(tuple(row.tolist()), weight) for row, weight in zip(rows, weights, strict=True)]
+    ) -> dict[str, list[list[Token]]]:
+        """Numbers of the words of the prompt, each with its weight, padded to the length that the model reads."""
+        words, weights = [], [1.0]
+        for segment, weight in _weighted(text):
+            read = self.tokenizer.read(segment).words
+            words += read
+            weights += [weight] * len(read)
+        ids = self.tokenizer.ids(words)
+        padding = self.tokenizer.config.tokens - len(ids)
+        pairs = [*zip(ids, weights, strict=False), *[(0, 1.0)] * padding]
         return {KEY: [[(*pair, index) for index, pair in enumerate(pairs)] if return_word_ids else pairs]}
 
-    def untokenize(self, rows: list[Row]) -> list[tuple[Row, str]]:
-        """Rows with their words; a word outside the vocabulary is shown as a mark."""
-        words = {index + 3: word for index, word in enumerate(self.tokenizer.words)}
-        return [(row, words.get(row[0][0], "?")) for row in rows if row[0][0] > 1]
+    def note(self, text: str) -> str:
+        """What the user should know of how a prompt is read."""
+        return self.tokenizer.note(" ".join(segment for segment, _ in _weighted(text)))
+
+    def untokenize(self, tokens: list[Token]) -> list[tuple[Token, str]]:
+        """Tokens with their words."""
+        words = dict(enumerate(self.tokenizer.words, start=SPECIAL))
+        return [(token, words[token[0]]) for token in tokens if token[0] in words]
 
     def state_dict(self) -> dict[str, Tensor]:
         return {}
+
+
+def _weighted(text: str) -> list[tuple[str, float]]:
+    """The parts of a prompt with their weights, as the host reads `(words:1.2)`."""
+    parts = comfy.sd1_clip.token_weights(comfy.sd1_clip.escape_important(text), 1.0)
+    return [(comfy.sd1_clip.unescape_important(part), weight) for part, weight in parts]
 
 
 class HostTextEncoder(nn.Module):
@@ -72,7 +81,7 @@ class HostTextEncoder(nn.Module):
     def reset_clip_options(self) -> None:
         """Nothing was chosen."""
 
-    def encode_token_weights(self, tokens: dict[str, list[list[Row]]]) -> tuple[Tensor, Tensor]:
+    def encode_token_weights(self, tokens: dict[str, list[list[Token]]]) -> tuple[Tensor, Tensor]:
         """Context `[1, L, width]`, zero at padding, and its mean; weights scale the tokens."""
         rows = tokens[KEY][0]
         device = comfy.model_management.text_encoder_device()
@@ -93,7 +102,7 @@ class _Target:
         text = checkpoint.config.text
 
         def tokenizer(**kwargs: Any) -> HostTokenizer:
-            return HostTokenizer(Tokenizer(text, checkpoint.words, checkpoint.synonyms))
+            return HostTokenizer(Tokenizer(text, checkpoint.words))
 
         def encoder(device: Any = None, dtype: Any = None, model_options: Any = None) -> HostTextEncoder:
             return HostTextEncoder(text, device, model_options or {})
@@ -133,11 +142,11 @@ def encode_screenplay(clip: Any, screenplay: Screenplay) -> Any:
 def prompt_note(clip: Any, text: str) -> str:
     """What the user should know about a prompt before sampling; nothing for other text encoders than ours."""
     host = getattr(clip, "tokenizer", None)
-    return vocabulary_note(host.tokenizer, text) if isinstance(host, HostTokenizer) else ""
+    return host.note(text) if isinstance(host, HostTokenizer) else ""
 
 
 def screenplay_note(clip: Any, screenplay: Screenplay) -> str:
-    """How a screenplay is read, and what the model does not know of each shot."""
+    """How a screenplay is read, and what the model makes of each shot."""
     if not isinstance(getattr(clip, "tokenizer", None), HostTokenizer):
         return "Written as one text with times: this model takes no timed conditioning."
     notes = [

@@ -31,13 +31,12 @@ class DiTConfig:
 
 @dataclass(frozen=True)
 class TextConfig:
-    """Text encoder over words, with hashed letter trigrams for words outside the vocabulary."""
+    """Text encoder over the words of a vocabulary."""
 
     width: int = 192
     depth: int = 3
     heads: int = 3
     tokens: int = 48
-    trigram_buckets: int = 2048
     words: int = 1024
 
 
@@ -113,7 +112,7 @@ def _build(cls: type, data: Any, where: str) -> Any:
 DEBUG = Config(
     name="debug",
     dit=DiTConfig(width=64, depth=2, heads=2, hidden=96, patch=2, bottleneck=32, refine=16),
-    text=TextConfig(width=32, depth=1, heads=2, tokens=48, trigram_buckets=64, words=1024),
+    text=TextConfig(width=32, depth=1, heads=2, tokens=48, words=1024),
     video=VideoConfig(width=16, depth=1, head_width=8),
     audio=AudioConfig(width=16, depth=1),
 )
@@ -123,7 +122,7 @@ COARSE = replace(MINI, name="coarse", dit=replace(MINI.dit, patch=2))
 BASE = Config(
     name="base",
     dit=DiTConfig(width=2048, depth=24, heads=16, hidden=5632, patch=2, bottleneck=1024, refine=512),
-    text=TextConfig(width=1024, depth=12, heads=16, tokens=256, trigram_buckets=65536, words=32768),
+    text=TextConfig(width=1024, depth=12, heads=16, tokens=256, words=32768),
     video=VideoConfig(encoder="causal", width=512, depth=12, head_width=96),
     audio=AudioConfig(encoder="causal", width=768, depth=12),
 )

@@ -1,4 +1,4 @@
-"""A small bidirectional transformer from token rows to the text context."""
+"""A small bidirectional transformer from the words of a prompt to the text context."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TextBlock(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Token rows `[B, L, 8]` of `Tokenizer` to a context `[B, L, width]`."""
+    """Numbers of words `[B, L]` from `Tokenizer` to a context `[B, L, width]`."""
 
     def __init__(
         self,
@@ -46,7 +46,6 @@ class TextEncoder(nn.Module):
         factory: dict[str, Any] = {"dtype": dtype, "device": device}
         self.config, self.ops = config, ops
         self.words = ops.Embedding(config.words, config.width, **factory)
-        self.trigrams = ops.Embedding(config.trigram_buckets, config.width, **factory)
         self.positions = nn.Parameter(torch.zeros(config.tokens, config.width, **factory))
         self.layers = nn.ModuleList(TextBlock(config, ops, **factory) for _ in range(config.depth))
         self.norm = ops.RMSNorm(config.width, eps=1e-6, **factory)
@@ -56,16 +55,14 @@ class TextEncoder(nn.Module):
         for name, parameter in self.named_parameters():
             if parameter.ndim < 2:
                 nn.init.ones_(parameter)
-            elif name in ("words.weight", "trigrams.weight", "positions"):
+            elif name in ("words.weight", "positions"):
                 nn.init.normal_(parameter, std=0.5, generator=generator)
             else:
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5, generator=generator)
 
     def forward(self, ids: Tensor) -> TextContext:
-        mask = ids[..., 0] != 0
-        spelled = (ids[..., 1:] != 0).unsqueeze(-1)
-        trigrams = self.trigrams(ids[..., 1:])
-        x = self.words(ids[..., 0]) + (trigrams * spelled).sum(-2)
+        mask = ids != 0
+        x = self.words(ids)
         x = x + self.ops.cast(self.positions, x)[: x.shape[1]]
         # Every row keeps at least the start mark, so no softmax is over nothing.
         bias = torch.zeros(mask.shape, dtype=x.dtype, device=x.device).masked_fill(~mask, -torch.inf)[:, None, None]

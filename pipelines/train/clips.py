@@ -23,7 +23,7 @@ KEPT = ("video", "audio", "classes", "moments")
 class Clips:
     """The clips of one bucket, added a shard at a time; memory for `shards` of them is set aside with the first.
 
-    `ids [N, K, L, R]` are token rows of the K captions of each clip, `skies [N, K]` which of them speak of the sky.
+    `ids [N, K, L]` are the words of the K captions of each clip, `skies [N, K]` which of them speak of the sky.
     `chances [N]`, on the CPU, say how likely a clip is drawn, against the others.
     """
 
@@ -57,7 +57,7 @@ class Clips:
 class Drawn:
     """What a batch shows: clips by their `numbers [B]`, without a caption where `dropped [B]`.
 
-    `silent [L, R]` are the token rows of no caption.
+    `silent [L]` is no caption.
     """
 
     numbers: Tensor
@@ -69,9 +69,9 @@ class Drawn:
         return Drawn(*(x.to(device, non_blocking=True) for x in (self.numbers, self.dropped, self.silent)))
 
     def told(self, ids: Tensor, chosen: Tensor) -> Tensor:
-        """Token rows `[B, L, R]` of the `chosen [B]` one of captions `ids [B, K, L, R]`, or of none."""
+        """Words `[B, L]` of the `chosen [B]` one of captions `ids [B, K, L]`, or of none."""
         picked = ids[torch.arange(len(ids), device=ids.device), chosen].long()
-        return torch.where(self.dropped[:, None, None], self.silent, picked)
+        return torch.where(self.dropped[:, None], self.silent, picked)
 
 
 def whole_clips(clips: Clips, drawn: Drawn, generator: torch.Generator) -> Batch:

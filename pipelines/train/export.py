@@ -44,9 +44,7 @@ def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
                 if key.startswith(prefix):
                     tensors[target + key[len(prefix) :]] = value
     tensors |= {key: value for key, value in load_file(parts["codec"]).items() if ".codec." in key}
-    digest = save_checkpoint(
-        out, config, tuple(world.vocabulary()), tensors, synonyms=world.synonyms(), licence=LICENCE, metrics={}
-    )
+    digest = save_checkpoint(out, config, tuple(world.vocabulary()), tensors, licence=LICENCE, metrics={})
     log.info("%s: %.1f MB, %s", out, out.stat().st_size / 1e6, digest)
 
 
@@ -63,9 +61,7 @@ def soup(out: Path, weights: list[Path]) -> None:
         if (part.config, part.words) != (first.config, first.words):
             raise ValueError(f"{path.name} has another configuration, or other words, than {weights[0].name}.")
     tensors = {name: torch.stack([part.tensors[name].float() for part in parts]).mean(0) for name in first.tensors}
-    digest = save_checkpoint(
-        out, first.config, first.words, tensors, synonyms=first.synonyms, licence=first.licence, metrics={}
-    )
+    digest = save_checkpoint(out, first.config, first.words, tensors, licence=first.licence, metrics={})
     log.info("%s: the mean of %d, %s", out, len(parts), digest)
 
 
@@ -94,6 +90,6 @@ def label(path: Path, evaluation: Path) -> None:
         raise ValueError(f"{evaluation.name} says nothing about {path.stem}; it has {', '.join(columns)}.")
     kept = read_checkpoint(path)
     save_checkpoint(
-        path, kept.config, kept.words, kept.tensors, synonyms=kept.synonyms, licence=kept.licence,
+        path, kept.config, kept.words, kept.tensors, licence=kept.licence,
         metrics=columns[path.stem],
     )  # fmt: skip

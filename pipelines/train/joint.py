@@ -144,7 +144,7 @@ class JointModel(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Clean video, clean audio, and the probe's scores `[B, probe_channels, T, H, W]`.
 
-        Rows are `[B, L, R]`, or `[B, S, L, R]` for S shots with `spans [B, S, 4]`.
+        Words are `[B, L]`, or `[B, S, L]` for S shots with `spans [B, S, 4]`.
         """
         half_way = self.dit.config.depth // 2 - 1
         seen: list[Tensor] = []
@@ -223,7 +223,7 @@ class JointTask:
     def _read_text(self, path: Path, fresh: TextEncoder) -> dict[str, Tensor]:
         """The text encoder of a checkpoint, its rows where this vocabulary has the same words; new words start anew."""
         weights = load_part(path, "text.")
-        if words := published_words(path)[0]:
+        if words := published_words(path):
             known = {word: row for row, word in enumerate(words, start=SPECIAL)}
             rows = fresh.words.weight.detach().clone()
             rows[:SPECIAL] = weights["words.weight"][:SPECIAL]

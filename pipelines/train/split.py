@@ -32,7 +32,7 @@ def split(config: Config, out: Path, weights: Path) -> None:
             f"if that has smaller ones, is otherwise the same, and {new} divides {old}."
         )
     digest = save_checkpoint(
-        out, config, kept.words, smaller_tokens(kept.tensors, old, new), synonyms=kept.synonyms, licence=kept.licence,
+        out, config, kept.words, smaller_tokens(kept.tensors, old, new), licence=kept.licence,
         metrics={},
     )  # fmt: skip
     log.info("%s: tokens of %d x %d cells instead of %d x %d, %s", out, new, new, old, old, digest)

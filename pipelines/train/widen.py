@@ -37,7 +37,7 @@ def widen(config: Config, out: Path, weights: Path, fast: bool = False) -> None:
         )
     narrow = load_codec(kept.config, weights).video.codec
     tensors = widened(kept.tensors, old, new, config.dit.patch**2, extend_codec(config, narrow, fast))
-    digest = save_checkpoint(out, config, kept.words, tensors, synonyms=kept.synonyms, licence=kept.licence, metrics={})
+    digest = save_checkpoint(out, config, kept.words, tensors, licence=kept.licence, metrics={})
     log.info("%s: %d channels instead of %d, %s", out, new, old, digest)
 
 

@@ -27,7 +27,6 @@ class Checkpoint:
 
     config: Config
     words: tuple[str, ...]
-    synonyms: dict[str, str]
     tensors: dict[str, Tensor]
     digest: str
     licence: str
@@ -67,17 +66,17 @@ def read_tensors(path: Path, expected: str, kind: str, otherwise: str) -> tuple[
     return tensors, metadata
 
 
-def published_words(path: Path) -> tuple[dict[str, None], dict[str, str]]:
-    """The words that a checkpoint was trained on, in their order, and what others are read as; weights are not read.
+def published_words(path: Path) -> tuple[str, ...]:
+    """The words that a checkpoint was trained on, in their order; weights are not read.
 
-    Both are empty for a file of another format. Raises ValueError for one that cannot be read.
+    None for a file of another format. Raises ValueError for one that cannot be read.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path.name} cannot be read: {_reason(path)} ({error}).") from error
-    return dict.fromkeys(json.loads(metadata.get("words", "[]"))), json.loads(metadata.get("synonyms", "{}"))
+    return tuple(json.loads(metadata.get("words", "[]")))
 
 
 def save_checkpoint(
@@ -86,7 +85,6 @@ def save_checkpoint(
     words: tuple[str, ...],
     tensors: dict[str, Tensor],
     *,
-    synonyms: dict[str, str] | None = None,
     licence: str,
     metrics: dict[str, float],
 ) -> str:
@@ -97,7 +95,6 @@ def save_checkpoint(
         "format": FORMAT,
         "config": json.dumps(config.to_dict()),
         "words": json.dumps(list(words)),
-        "synonyms": json.dumps(synonyms or {}),
         "metrics": json.dumps(metrics),
         "licence": licence,
         "digest": digest,
@@ -128,14 +125,13 @@ def _parse(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> 
     try:
         config = Config.from_dict(json.loads(metadata["config"]))
         words = tuple(json.loads(metadata["words"]))
-        synonyms = dict(json.loads(metadata.get("synonyms", "{}")))
         metrics: dict[str, Any] = json.loads(metadata.get("metrics", "{}"))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path.name} has no valid configuration in its metadata: {error}.") from error
     foreign = {key for key in tensors if key.partition(".")[0] not in PARTS}
     if foreign:
         raise ValueError(f"{path.name} holds tensors that belong to no network: {sorted(foreign)[:3]}.")
-    return Checkpoint(config, words, synonyms, tensors, metadata["digest"], metadata.get("licence", "unknown"), metrics)
+    return Checkpoint(config, words, tensors, metadata["digest"], metadata.get("licence", "unknown"), metrics)
 
 
 def _stored(key: str, value: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def load_models(source: str | Path, device: torch.device | str = "cpu", turbo: P
     dtype = torch.bfloat16 if cuda else best_cpu_dtype()
     return Models(
         config,
-        Tokenizer(config.text, checkpoint.words, checkpoint.synonyms),
+        Tokenizer(config.text, checkpoint.words),
         build_text(checkpoint).to(device, dtype),
         build_dit(checkpoint).to(device, dtype),
         build_video(checkpoint).to(device),

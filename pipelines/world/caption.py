@@ -22,7 +22,6 @@ from .phrase import (
     SOUNDS,
     SPLASHES,
     STANDS,
-    SYNONYMS,
     VOICES,
     WEATHERS,
 )
@@ -54,12 +53,6 @@ def vocabulary() -> tuple[str, ...]:
     banks += [*SOUNDS["impact"], *(bank for name, bank in SOUNDS.items() if name != "impact")]
     words = {word for bank in banks for phrase in bank for word in phrase.split()}
     return tuple(sorted(words | set(GLUE.split()) | {".", ","}))
-
-
-def synonyms() -> dict[str, str]:
-    """Other words that people use, each with the word of the vocabulary that comes nearest."""
-    known = set(vocabulary())
-    return {word: target for target, words in SYNONYMS.items() for word in words.split() if word not in known}
 
 
 def captions(scenes: Scenes, *, seed: int, form: str = "mixed") -> list[str]:

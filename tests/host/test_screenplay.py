@@ -94,7 +94,7 @@ def test_a_storyboard_becomes_a_video_of_its_length_and_says_what_is_unknown_in_
 ) -> None:
     outputs = host.run(told("0-1 a red ball\n1-2 a zeppelin at night", blend=0.5))
     assert outputs["text"]["text"][0].splitlines()[0] == "0 to 1 s: All words are known."
-    assert "1 to 2 s: Not in the model's vocabulary, guessed from spelling: zeppelin" in outputs["text"]["text"][0]
+    assert "1 to 2 s: Left out, the model does not know: zeppelin" in outputs["text"]["text"][0]
     with av.open(str(saved(base, outputs)[0])) as container:
         assert container.streams.video[0].frames == 49
 

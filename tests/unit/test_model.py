@@ -113,7 +113,7 @@ def test_gradients_reach_every_weight(networks, inputs) -> None:
     dit, text = AVTransformer(DEBUG.dit, DEBUG.grid, DEBUG.text.width), TextEncoder(DEBUG.text)
     dit.load_state_dict(networks["dit"].state_dict())
     text.load_state_dict(networks["text"].state_dict())
-    ids = torch.randint(1, 60, (1, 48, 8), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(1, 60, (1, 48), generator=torch.Generator().manual_seed(0))
     ids[:, 40:] = 0
     made = dit(video, audio, SIGMA, SIGMA, text(ids))
     (made[0].square().sum() + made[1].square().sum()).backward()

@@ -9,9 +9,7 @@ from kinetophone.pipelines.sampling.guidance import Guidance
 from kinetophone.pipelines.sampling.loop import sample_euler, start
 from kinetophone.pipelines.sampling.noise import draw_noise
 from kinetophone.pipelines.sampling.schedule import flow_schedule
-from kinetophone.pipelines.text.tokenizer import Tokenizer, split, vocabulary_note
 from kinetophone.pipelines.types import AVLatent, TextContext
-from kinetophone.pipelines.world import synonyms, vocabulary
 
 EMPTY = AVLatent(torch.zeros(1, 192, 2, 4, 4), torch.zeros(1, 64, 5))
 
@@ -103,28 +101,3 @@ def test_kept_cells_run_at_noise_level_zero() -> None:
     guided_denoiser(Spy(), text, text, Guidance(1, 1), mask)(EMPTY, 0.8)
     video, audio = seen[0]
     assert (video[:, 0] == 0).all() and torch.allclose(video[:, 1], torch.tensor(0.8)) and (audio == 0).all()
-
-
-def test_tokenizer_knows_its_words_and_spells_the_rest() -> None:
-    tokenizer = Tokenizer(DEBUG.text, vocabulary())
-    rows = tokenizer.encode(["A red ball.", "a zebra", ""])
-    assert rows.shape == (3, 48, 8) and rows[0, 1:5, 0].min() > 2 and rows[0, 5:].max() == 0
-    assert rows[1, 2, 0] == 2 and rows[1, 2, 1:].max() > 0
-    assert tokenizer.unknown_words("a Zebra and a red zebra, 3 quaggas") == ["zebra", "quaggas"]
-    assert torch.equal(rows[0], tokenizer.encode(["a RED ball ."])[0])
-
-
-def test_synonyms_are_read_as_known_words_and_said() -> None:
-    tokenizer = Tokenizer(DEBUG.text, vocabulary(), synonyms())
-    assert torch.equal(*tokenizer.encode(["a ruby crate", "a red cube"]))
-    assert tokenizer.unknown_words("a ruby zebra") == ["zebra"]
-    note = vocabulary_note(tokenizer, "a ruby zebra")
-    assert "ruby as red" in note and "zebra" in note
-    assert vocabulary_note(tokenizer, "a red cube") == "All words are known."
-
-
-def test_prompts_of_any_kind_fit_the_tokenizer() -> None:
-    tokenizer = Tokenizer(DEBUG.text, vocabulary())
-    for prompt in ("word " * 100_000, "\x00\x07", "🙂🙂", "كرة حمراء", "(a:1.2)"):
-        assert tokenizer.encode([prompt]).shape == (1, 48, 8)
-    assert split("Red-ball, 12!") == ["red", "-", "ball", ",", "12", "!"]

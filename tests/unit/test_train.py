@@ -200,7 +200,7 @@ def test_checkpoints_of_other_words_have_no_mean(folder: Path, caplog: pytest.Lo
     path = write_checkpoint(folder / "known.safetensors", DEBUG)
     kept = read_checkpoint(path)
     save_checkpoint(
-        folder / "grown.safetensors", kept.config, (*kept.words, "gong"), kept.tensors, synonyms=kept.synonyms,
+        folder / "grown.safetensors", kept.config, (*kept.words, "gong"), kept.tensors,
         licence=kept.licence, metrics={},
     )  # fmt: skip
     out = folder / "none.safetensors"

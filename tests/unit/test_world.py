@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kinetophone.pipelines import world
-from kinetophone.pipelines.text.tokenizer import split
+from kinetophone.pipelines.text.reading import split
 from kinetophone.pipelines.world.caption import FORMS
 from kinetophone.pipelines.world.phrase import COLOURS, SHAPES
 from kinetophone.pipelines.world.sample import CHARACTER_SHARES, WATER_SHARE
@@ -147,12 +147,6 @@ def test_loose_captions_say_the_same_without_small_words(scenes: world.Scenes) -
     for sky, caption in zip(scenes.sky.tolist(), captions, strict=True):
         assert any(word in split(caption) for word in skies[sky]), caption
         assert caption.count("zoom ") == caption.count("zoom in") + caption.count("zoom out"), caption
-
-
-def test_synonyms_lead_into_the_vocabulary() -> None:
-    known = set(world.vocabulary())
-    for word, plain in world.synonyms().items():
-        assert word not in known and plain in known
 
 
 def test_small_things_ring_higher_than_large_ones(scenes: world.Scenes) -> None:

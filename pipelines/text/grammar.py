@@ -1,0 +1,282 @@
+"""Rules that turn what people write into the few kinds of sentences that a model was trained on.
+
+Each takes the pieces of a prompt and returns what they become; `reading.py` finds the pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+DESCRIBING = ("colours", "materials", "sizes")
+CONTENT = ("objects", *DESCRIBING, "grounds", "skies", "weathers", "cameras", "actions", "directions", "sounds")
+# What a phrase of these says needs no preposition before it.
+CLAUSES = ("skies", "weathers", "cameras", "actions")
+SMALL, ROLLING = ("silent", "glue"), ("rolls", "moves")
+ARTICLES, PLACING, BEING = ("a", "an", "the"), ("on", "in", "at", "under", "with", "of", "from"), ("is", "are")
+COLLIDE = ("crashes", "collides", "hits")
+# As far as this a "no" looks for what it denies, and a number for what it counts.
+NEAR = 5
+MOST = 3
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One or more words as they were `said`, and as they are `read`; `kind` is a section of the bank.
+
+    Other kinds are mark, glue, known (a word of no section), and unknown; `plural` marks a thing in the plural.
+    """
+
+    said: str
+    read: tuple[str, ...]
+    kind: str
+    plural: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is read as something else than it says."""
+        return bool(self.read) and self.said != " ".join(self.read)
+
+    @property
+    def named(self) -> bool:
+        """Whether it names something that is seen or heard, and not only how."""
+        return self.kind in CONTENT and self.kind not in DESCRIBING
+
+
+def affirmed(pieces: list[Piece]) -> list[Piece]:
+    """Without what is denied: a model that reads "no rain" sees the rain. What does not act stands still."""
+    made, at = [], 0
+    while at < len(pieces):
+        if pieces[at].kind != "negations":
+            made.append(pieces[at])
+            at += 1
+            continue
+        end = _denied(pieces, at + 1)
+        still = any(piece.kind == "actions" for piece in pieces[at:end])
+        said = _said(pieces[at:end])
+        made.append(Piece(said, ("stands", "still") if still else (), "actions" if still else "negations"))
+        at = end
+    return made
+
+
+def referring(pieces: list[Piece]) -> list[Piece]:
+    """With the thing itself for "one" in "a green one"."""
+    made: list[Piece] = []
+    thing: Piece | None = None
+    for piece in pieces:
+        if thing and piece.said in ("one", "ones") and made[-1].kind in DESCRIBING:
+            piece = replace(thing, said=piece.said, plural=piece.said == "ones")
+        elif piece.kind == "objects":
+            thing = piece
+        made.append(piece)
+    return made
+
+
+def acting_after(pieces: list[Piece]) -> list[Piece]:
+    """ "A spinning cube" as a cube spinning: captions say first what there is."""
+    made = list(pieces)
+    for at, piece in enumerate(pieces):
+        begins = at == 0 or pieces[at - 1].kind in ("mark", *DESCRIBING) or pieces[at - 1].said in ARTICLES
+        if piece.kind == "actions" and piece.said.endswith("ing") and piece.read[0] not in COLLIDE and begins:
+            end = _thing_after(pieces, at + 1)
+            if end is not None:
+                made[at : end + 1] = [*pieces[at + 1 : end + 1], piece]
+    return made
+
+
+def coloured(pieces: list[Piece], only_before_things: Mapping[str, str]) -> list[Piece]:
+    """With the colours that some words are only where a thing follows."""
+    made = list(pieces)
+    for at, piece in enumerate(pieces):
+        if (colour := only_before_things.get(piece.said)) and _thing_after(pieces, at + 1) is not None:
+            made[at] = Piece(piece.said, (colour,), "colours")
+    return made
+
+
+def each_its_colour(pieces: list[Piece]) -> list[Piece]:
+    """ "A red and a blue cube" as a red cube and a blue cube."""
+    made, at = [], 0
+    while at < len(pieces):
+        colours, after = _colours(pieces, at)
+        end = _thing_after(pieces, after) if len(colours) > 1 else None
+        if end is None:
+            made.append(pieces[at])
+            at += 1
+            continue
+        thing = _described(pieces[after : end + 1])
+        read = [word for colour in colours for word in ("and", "a", *colour.read, *thing)][1:]
+        if made and made[-1].kind == "counts":
+            made.pop()
+        made.append(Piece(_said(pieces[at : end + 1]), tuple(read), "objects"))
+        at = end + 1
+    return made
+
+
+def counted(pieces: list[Piece], alone: frozenset[str]) -> list[Piece]:
+    """ "Two red balls" as a red ball and a red ball; of things that are `alone` the world has one at a time."""
+    made, at = [], 0
+    while at < len(pieces):
+        begin = at + (pieces[at].kind == "counts")
+        count = int(pieces[at].read[0]) if begin > at else 2 * _are_several(pieces, at)
+        end = _thing_after(pieces, begin) if count else None
+        if end is None:
+            made.append(replace(pieces[at], read=()) if begin > at else pieces[at])
+            at += 1
+            continue
+        thing = ("a", *_described(pieces[begin : end + 1]))
+        several = 0 if thing[-1] in alone else min(count, MOST) - 1
+        made.append(Piece(_said(pieces[at : end + 1]), thing + ("and", *thing) * several, "objects"))
+        at = end + 1
+    return made
+
+
+def into_each_other(pieces: list[Piece]) -> list[Piece]:
+    """ "A ball and a cube collide" as a ball crashes into a cube."""
+    made = [piece for piece in pieces if piece.kind != "each other"]
+    for at, piece in enumerate(made):
+        if piece.kind != "actions" or not piece.read or piece.read[0] not in COLLIDE:
+            continue
+        following = next((other for other in made[at + 1 :] if other.kind in ("objects", "mark")), None)
+        joined = [index for index, other in enumerate(made[:at]) if "and" in other.read]
+        if (following is None or following.kind == "mark") and joined:
+            made[joined[-1]] = _parted(made[joined[-1]], piece)
+            return made[:at] + made[at + 1 :]
+    return made
+
+
+def moving(pieces: list[Piece], movers: Mapping[str, str]) -> list[Piece]:
+    """With what some things do where others roll: cars drive, birds fly."""
+    made, mover = [], ""
+    for piece in pieces:
+        if piece.kind == "objects":
+            mover = piece.read[-1]
+        elif piece.kind == "mark" or piece.read == ("camera",):
+            mover = ""
+        elif piece.kind == "actions" and piece.read and piece.read[0] in ROLLING and mover in movers:
+            piece = replace(piece, read=(movers[mover], *piece.read[1:]))
+        made.append(piece)
+    return made
+
+
+def fitted(pieces: list[Piece]) -> list[Piece]:
+    """Without the small words that led to something, where what it is read as brings its own."""
+    made: list[Piece] = []
+    for piece in pieces:
+        led_by: tuple[str, ...] = ()
+        if piece.changed and (piece.kind in CLAUSES or piece.read[0] in PLACING):
+            led_by = ARTICLES + PLACING + BEING
+        elif piece.changed and (piece.kind == "grounds" or piece.read[0] in ARTICLES):
+            led_by = ARTICLES
+        for at in range(len(made) - 1, -1, -1):
+            # What was left out in between does not lead to it; nor has a ground a size.
+            if made[at].read and made[at].said not in led_by and not (led_by and made[at].kind == "sizes"):
+                break
+            if made[at].kind == "sizes" and piece.kind != "grounds":
+                break
+            made[at] = replace(made[at], read=())
+        made.append(piece)
+    return made
+
+
+def not_dangling(pieces: list[Piece]) -> list[Piece]:
+    """Without small words that only led to something that was left out."""
+    made: list[Piece] = []
+    dangling, ends = False, True
+    for piece in reversed(pieces):
+        if not piece.read:
+            dangling |= ends and piece.kind not in SMALL
+        elif dangling and piece.kind == "glue":
+            piece = replace(piece, read=())
+        else:
+            dangling, ends = False, piece.kind == "mark"
+        made.append(piece)
+    return made[::-1]
+
+
+def said_once(pieces: list[Piece]) -> list[Piece]:
+    """Without the beginning of what is read that the words before it end with, where any was said in another way."""
+    made: list[Piece] = []
+    words: list[str] = []
+    anew = False
+    for piece in pieces:
+        if piece.read and (piece.changed or anew):
+            anew = piece.changed
+            most = min(len(piece.read), len(words))
+            shared = next((n for n in range(most, 0, -1) if words[-n:] == list(piece.read[:n])), 0)
+            piece = replace(piece, read=piece.read[shared:])
+        made.append(piece)
+        words += piece.read
+    return made
+
+
+def tidy(words: Iterable[str]) -> Iterator[str]:
+    """Without what no clause begins with, and with the article that a word wants."""
+    last = "."
+    for word in words:
+        if last in (".", ",") and word in (".", ",", "of", "and"):
+            continue
+        if last in ("a", "an") and word not in ("a", "an"):
+            yield "an" if word[0] in "aeiou" else "a"
+        if word not in ("a", "an"):
+            yield word
+        last = word
+
+
+def _said(pieces: list[Piece]) -> str:
+    return " ".join(piece.said for piece in pieces)
+
+
+def _described(pieces: list[Piece]) -> tuple[str, ...]:
+    """A thing and what it looks like, without anything else."""
+    return tuple(word for piece in pieces if piece.kind in (*DESCRIBING, "objects") for word in piece.read)
+
+
+def _thing_after(pieces: list[Piece], at: int) -> int | None:
+    """Where the thing stands that begins at `at`, with what describes it before; None where none does."""
+    for index in range(at, min(at + NEAR, len(pieces))):
+        if pieces[index].kind == "objects":
+            return index
+        if pieces[index].kind not in (*DESCRIBING, "unknown"):
+            return None
+    return None
+
+
+def _are_several(pieces: list[Piece], at: int) -> bool:
+    """Whether here begins a thing in the plural, which no number counts."""
+    end = _thing_after(pieces, at) if pieces[at].kind in (*DESCRIBING, "objects") else None
+    return end is not None and pieces[end].plural
+
+
+def _denied(pieces: list[Piece], at: int) -> int:
+    """Where what a negation before `at` denies has ended: after the first thing that is named, and others with it."""
+    end = at
+    while end < min(at + NEAR, len(pieces)) and pieces[end].kind != "mark":
+        end += 1
+        if pieces[end - 1].named:
+            break
+    while end + 1 < len(pieces) and pieces[end].said in ("and", "or", "nor") and pieces[end + 1].named:
+        end += 2
+    return end
+
+
+def _colours(pieces: list[Piece], at: int) -> tuple[list[Piece], int]:
+    """Colours in a row, the last after an "and", and where they end."""
+    colours, joined = [], False
+    while at < len(pieces) and pieces[at].kind == "colours":
+        colours.append(pieces[at])
+        at += 1
+        if joined or at == len(pieces) or pieces[at].said not in ("and", ",", "&"):
+            break
+        joined = pieces[at].said != ","
+        at += 1
+        while at < len(pieces) and pieces[at].said in ("and", *ARTICLES, "one"):
+            joined |= pieces[at].said == "and"
+            at += 1
+    return (colours if joined else colours[:1]), at
+
+
+def _parted(things: Piece, action: Piece) -> Piece:
+    """Two things with the action in place of their last "and"."""
+    cut = len(things.read) - 1 - things.read[::-1].index("and")
+    said = action.said if things.said == "and" else f"{things.said} {action.said}"
+    return Piece(said, (*things.read[:cut], "crashes", "into", *things.read[cut + 1 :]), "objects")

@@ -1,0 +1,98 @@
+"""Prompts as people write them, read as words that the built-in model was trained on."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from kinetophone.pipelines import world
+from kinetophone.pipelines.model.config import DEBUG
+from kinetophone.pipelines.text.reading import Reader, meanings, said_for, split
+from kinetophone.pipelines.text.tokenizer import Tokenizer
+
+READER = Reader(world.vocabulary())
+SAID = {
+    "a ruby crate": "a red cube",
+    "A little sparrow chirps above the lawn!": "a little bird chirps over the lawn .",
+    "light blue box next to a dark green traffic cone": "cyan box beside a green cone",
+    # A preposition or article goes where the phrase brings its own.
+    "on a chessboard under gray clouds": "on a checkerboard floor under an overcast sky",
+    "a grey cube on grey stone": "a white cube on grey stone",
+    # Endings, and slips of spelling.
+    "marbles bounced and skidded; purpel cubes": "a ball and a ball bounces , a purple cube and a purple cube",
+    "yelow spheer bonces on gras": "yellow sphere bounces on grass",
+    # Numbers, as far as the world has several.
+    "three small cones": "a small cone and a small cone and a small cone",
+    "a couple of red taxis": "a red car",
+    "a red and a blue ball": "a red ball and a blue ball",
+    "red, green and white cubes on sand": "a red cube and a green cube and a white cube on sand",
+    # What is denied is not said.
+    "ball, no rain, no people or cars": "ball ,",
+    "the cube does not move": "the cube stands still",
+    "the ball isn't bouncing on sand": "the ball stands still on sand",
+    "ball without any clouds": "ball under a clear blue sky",
+    # The world knows only that one thing runs into another.
+    "a red ball and a blue cube collide on snow": "a red ball crashes into a blue cube on snow",
+    "two marbles crash into each other": "a ball crashes into a ball",
+    "a blinking lighthouse at night": "a cylinder flashes and beeps at night",
+    # Nothing is left of what only led to a word that is left out.
+    "in the style of pixar, a dog barks in the park": "a bird chirping in grass",
+    "the camera moves to the left, a dolly in": "the camera pans left , the camera zooms in",
+}
+
+
+@pytest.mark.parametrize(("said", "read"), SAID.items())
+def test_prompts_are_read_as_words_of_the_model(said: str, read: str) -> None:
+    assert " ".join(READER.read(said).words) == read
+
+
+def test_captions_of_the_world_are_read_as_they_stand() -> None:
+    scenes = world.sample_scenes(200, seed=4)
+    for form in ("dense", "short", "tags", "partial"):
+        for caption in world.captions(scenes, seed=4, form=form):
+            reading = READER.read(caption)
+            assert list(reading.words) == split(caption) and not reading.replaced and not reading.left_out, caption
+    loose = world.captions(scenes, seed=4, form="loose")
+    assert sum(list(READER.read(caption).words) != split(caption) for caption in loose) <= 2
+
+
+def test_the_bank_leads_into_the_vocabulary() -> None:
+    known = set(world.vocabulary())
+    for kind, entries in meanings().items():
+        if isinstance(entries, dict) and "known" in entries:
+            assert known.issuperset(word.strip() for word in entries["known"].split(",")), kind
+            assert known.issuperset(word for target in entries if target != "known" for word in target.split()), kind
+
+
+def test_what_is_read_as_what_and_left_out_is_said() -> None:
+    note = READER.read("A ruby zeppelin and a dice, cinematic, no rain").note()
+    assert "ruby as red, dice as cube." in note and "does not know: zeppelin, cinematic, no rain." in note
+    assert READER.read("a red cube").note() == "All words are known."
+    assert "No word is known" in READER.read("ein Zeppelin").note()
+
+
+def test_smaller_vocabularies_are_told_only_what_they_know() -> None:
+    reader = Reader([word for word in world.vocabulary() if word != "robot"])
+    assert reader.read("a red android and a cyborg").words == ("a", "red", "android")
+    assert "cyborg" in said_for(world.vocabulary())["robot"] and "robot" not in said_for(["red", "ball"])
+
+
+def test_prompts_of_any_kind_fit_the_tokenizer() -> None:
+    tokenizer = Tokenizer(DEBUG.text, world.vocabulary())
+    began = time.monotonic()
+    endless = ("ball " * 100_000, "crash into each other and not " * 20_000, "a" * 10**6)
+    for prompt in (*endless, "\x00\x07", "🙂🙂", "كرة حمراء"):
+        assert tokenizer.encode([prompt]).shape == (1, 48)
+    assert time.monotonic() - began < 20
+    ids = tokenizer.encode(["A red ball.", "a zebroid", ""])
+    assert ids[0, :5].min() > 0 and ids[0, 5:].max() == 0 and torch.equal(ids[1], ids[2])
+    assert torch.equal(ids[0], tokenizer.encode(["a RED ball ."])[0])
+
+
+def test_a_prompt_that_is_too_long_is_cut_and_says_where() -> None:
+    tokenizer = Tokenizer(DEBUG.text, world.vocabulary())
+    note = tokenizer.note(" , ".join(["red ball"] * 40))
+    assert "the model reads 47 words" in note and '"... ball , red ball"' in note
+    assert "Too long" not in tokenizer.note("red ball")
