@@ -73,7 +73,7 @@ def referring(pieces: list[Piece]) -> list[Piece]:
 
 
 def acting_after(pieces: list[Piece]) -> list[Piece]:
-    """ "A spinning cube" as a cube spinning: captions say first what there is."""
+    """With what there is before what it does, as in captions: "a spinning cube" is a cube spinning."""
     made = list(pieces)
     for at, piece in enumerate(pieces):
         begins = at == 0 or pieces[at - 1].kind in ("mark", *DESCRIBING) or pieces[at - 1].said in ARTICLES
@@ -94,7 +94,7 @@ def coloured(pieces: list[Piece], only_before_things: Mapping[str, str]) -> list
 
 
 def each_its_colour(pieces: list[Piece]) -> list[Piece]:
-    """ "A red and a blue cube" as a red cube and a blue cube."""
+    """With the thing after each of its colours: "a red and a blue cube" are a red cube and a blue cube."""
     made, at = [], 0
     while at < len(pieces):
         colours, after = _colours(pieces, at)
@@ -113,7 +113,7 @@ def each_its_colour(pieces: list[Piece]) -> list[Piece]:
 
 
 def counted(pieces: list[Piece], alone: frozenset[str]) -> list[Piece]:
-    """ "Two red balls" as a red ball and a red ball; of things that are `alone` the world has one at a time."""
+    """With a thing as often as it is counted: "two red balls" are a red ball and a red ball; what is `alone`, once."""
     made, at = [], 0
     while at < len(pieces):
         begin = at + (pieces[at].kind == "counts")
@@ -131,7 +131,7 @@ def counted(pieces: list[Piece], alone: frozenset[str]) -> list[Piece]:
 
 
 def into_each_other(pieces: list[Piece]) -> list[Piece]:
-    """ "A ball and a cube collide" as a ball crashes into a cube."""
+    """With one thing running into the other: "a ball and a cube collide" is a ball crashes into a cube."""
     made = [piece for piece in pieces if piece.kind != "each other"]
     for at, piece in enumerate(made):
         if piece.kind != "actions" or not piece.read or piece.read[0] not in COLLIDE:
@@ -167,12 +167,9 @@ def fitted(pieces: list[Piece]) -> list[Piece]:
             led_by = ARTICLES + PLACING + BEING
         elif piece.changed and (piece.kind == "grounds" or piece.read[0] in ARTICLES):
             led_by = ARTICLES
-        for at in range(len(made) - 1, -1, -1):
-            # What was left out in between does not lead to it; nor has a ground a size.
-            if made[at].read and made[at].said not in led_by and not (led_by and made[at].kind == "sizes"):
-                break
-            if made[at].kind == "sizes" and piece.kind != "grounds":
-                break
+        at = len(made)
+        while led_by and at and _leads(made[at - 1], piece, led_by):
+            at -= 1
             made[at] = replace(made[at], read=())
         made.append(piece)
     return made
@@ -220,6 +217,11 @@ def tidy(words: Iterable[str]) -> Iterator[str]:
         if word not in ("a", "an"):
             yield word
         last = word
+
+
+def _leads(before: Piece, piece: Piece, led_by: tuple[str, ...]) -> bool:
+    """Whether `before` only leads to a piece, past what was left out; a ground has no size."""
+    return not before.read or before.said in led_by or (piece.kind == "grounds" and before.kind == "sizes")
 
 
 def _said(pieces: list[Piece]) -> str:

@@ -25,6 +25,8 @@ _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*|&|[.,:;!?|/\n]")
 _MARKS = {"!": ".", "?": ".", ":": ",", ";": ",", "|": ",", "/": ",", "\n": ",", ".": ".", ",": ","}
 # A word of so many letters at least and at most, as much like a known one, that begins alike is read as that one.
 SLIP_LETTERS, LONG_LETTERS, SLIP_LIKE = 4, 24, 0.84
+# What is said to be left out, where it is; the rest needs no mention.
+LEFT_OUT = ("unknown", "negations", "counts")
 # Words of a prompt that are looked at; no model reads as many.
 LONGEST = 2000
 
@@ -77,7 +79,7 @@ class Reader:
         pieces = grammar.not_dangling(grammar.fitted(grammar.moving(pieces, self._movers)))
         replaced = {piece.said: " ".join(piece.read) for piece in pieces if piece.changed and piece.kind != "mark"}
         replaced = {said: read for said, read in replaced.items() if read not in _bases(said)}
-        left_out = dict.fromkeys(piece.said for piece in pieces if piece.kind in ("unknown", "negations"))
+        left_out = dict.fromkeys(piece.said for piece in pieces if piece.kind in LEFT_OUT and not piece.read)
         words = grammar.tidy(word for piece in grammar.said_once(pieces) for word in piece.read)
         return Reading(tuple(words), replaced, tuple(left_out))
 
