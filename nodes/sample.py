@@ -150,7 +150,7 @@ class Sampler(io.ComfyNode):
                     "sampler_name",
                     options=list(SAMPLER_NAMES),
                     default="euler",
-                    tooltip="How to step; euler is a safe choice.",
+                    tooltip="How to step. euler suits any model; euler_ancestral is cleaner with the built-in one.",
                 ),
             ],
             outputs=[io.Latent.Output("samples", display_name="latent", tooltip="Picture and sound, ready to decode.")],

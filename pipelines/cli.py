@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> Path:
     width, height = _size(options, models)
     request = Request(
         screenplay.prompt, width, height, screenplay.seconds, negative, options.seed, options.steps or steps,
-        card.shift, guidance, screenplay.shots,
+        card.shift, guidance, screenplay.shots, "euler" if options.turbo else card.sampler,
     )  # fmt: skip
     badge, identity = _badge(options, request.plan(models.config).shape), _identity(options)
     _notes(request, models)

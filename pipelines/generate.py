@@ -12,9 +12,9 @@ from .clip.clip import Clip
 from .clip.decode import decode_clip
 from .clock import Plan
 from .model.config import Config
+from .sampling import loop
 from .sampling.denoise import guided_denoiser
 from .sampling.guidance import Guidance
-from .sampling.loop import sample_euler
 from .sampling.noise import draw_noise
 from .sampling.schedule import flow_schedule
 from .screenplay.recaption import shot_description
@@ -42,6 +42,7 @@ class Request:
     shift: float = 1.5
     guidance: Guidance = field(default_factory=Guidance)
     shots: tuple[Shot, ...] = ()
+    sampler: str = loop.DEFAULT_SAMPLER
 
     def plan(self, config: Config) -> Plan:
         """The shape that the grid gives, and what it changed."""
@@ -70,7 +71,8 @@ def sample(request: Request, models: Models, shape: VideoShape, on_step: OnStep 
         if on_step is not None:
             on_step(step, total)
 
-    return sample_euler(denoiser, noise, flow_schedule(request.steps, request.shift), callback)
+    sigmas = flow_schedule(request.steps, request.shift)
+    return loop.sample(request.sampler, denoiser, noise, sigmas, request.seed, callback)
 
 
 def encode_text(models: Models, prompt: str) -> TextContext:

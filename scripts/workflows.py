@@ -15,6 +15,8 @@ from typing import Any
 from workflow_format import Group, Placed, Workflow, to_editor
 
 ROOT = Path(__file__).parents[1]
+# New noise at every step: the built-in model draws what moves more cleanly.
+ANEW = {"sampler_name": "euler_ancestral"}
 PROMPT = "a large red ball bounces on green grass under a clear blue sky"
 
 TEXT_TO_VIDEO = Workflow(
@@ -29,7 +31,8 @@ TEXT_TO_VIDEO = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 12}, 2, 6, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 12, **ANEW},
+            2, 6, 200,
         ),
         "decode": Placed(
             "KinetophoneDecode",
@@ -66,7 +69,7 @@ HOST_NODES_ONLY = Workflow(
             "KSampler",
             {
                 "model": ("shift", 0), "positive": ("positive", 0), "negative": ("negative", 0),
-                "latent_image": ("latent", 0), "seed": 11, "steps": 20, "cfg": 3.0, "sampler_name": "euler",
+                "latent_image": ("latent", 0), "seed": 1, "steps": 20, "cfg": 3.0, **ANEW,
                 "scheduler": "simple",
             }, 2, 0, 300,
         ),
@@ -97,7 +100,8 @@ APART = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 11}, 2, 0, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 1, **ANEW},
+            2, 0, 200,
         ),
         "first": Placed(
             "KinetophoneDecode",
@@ -143,7 +147,8 @@ RECAPTION = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7}, 2, 10, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7, **ANEW},
+            2, 10, 200,
         ),
         "save": Placed(
             "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/recaption"}, 3, 12, 500
@@ -179,7 +184,8 @@ STORYBOARD = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("preflight", 0), "seed": 7}, 2, 12, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("preflight", 0), "seed": 7, **ANEW},
+            2, 12, 200,
         ),
         "save": Placed(
             "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/storyboard"}, 3, 12, 500
@@ -220,7 +226,8 @@ DIALOGUE = Workflow(
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("joined", 0), "seed": 12}, 3, 6, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("joined", 0), "seed": 12, **ANEW},
+            3, 6, 200,
         ),
         "decode": Placed(
             "KinetophoneDecode",

@@ -22,6 +22,7 @@ import sys
 from pathlib import Path
 
 from ..model.config import CONFIGS
+from ..sampling.loop import DEFAULT_SAMPLER, SAMPLERS
 from ..world.caption import FORMS
 from .config import read_config
 
@@ -42,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--compile", action="store_true", help="evaluate, fit, widen: render faster, with a C++ compiler"
     )
+    parser.add_argument("--sampler", default=DEFAULT_SAMPLER, choices=SAMPLERS, help="evaluate: how clips are sampled")
+    parser.add_argument("--other", default="", choices=("", *SAMPLERS), help="evaluate: the last checkpoint so, too")
     parser.add_argument("--form", default="dense", choices=[*dict(FORMS), "mixed"], help="evaluate: kind of prompts")
     parser.add_argument("--jobs", type=int, default=1, help="evaluate: processes that share the work")
     parser.add_argument("--detector", type=Path, help="evaluate: another detector than the one that landed")
@@ -132,8 +135,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from .evaluate import Settings, evaluate
 
     settings = Settings(
-        options.clips, options.steps, options.guidance, options.bucket, few=options.few, turbo=options.turbo,
-        compile=options.compile, jobs=options.jobs, form=options.form,
+        options.clips, options.steps, options.guidance, options.bucket, sampler=options.sampler, few=options.few,
+        other=options.other, turbo=options.turbo, compile=options.compile, jobs=options.jobs, form=options.form,
     )  # fmt: skip
     out, *weights = (Path(argument) for argument in options.arguments)
     logging.info("%s", evaluate(out, weights, options.detector or LANDED, settings))

@@ -23,7 +23,7 @@ from ..clock import Grid
 from ..generate import encode_text
 from ..sampling.denoise import guided_denoiser
 from ..sampling.guidance import Guidance
-from ..sampling.loop import sample_euler
+from ..sampling.loop import DEFAULT_SAMPLER, sample
 from ..sampling.noise import draw_noise
 from ..sampling.schedule import flow_schedule
 from ..types import AVLatent, TextContext
@@ -62,16 +62,18 @@ Source = Callable[[Case, int], Clips]
 class Settings:
     """How a checkpoint is sampled for the test.
 
-    `few` samples the last checkpoint in so few steps too, `turbo` with that adapter and as it wants; `compile` renders
-    the real clips several times as fast on a CPU; `jobs` processes share the batches, and the accelerator if any;
-    `form` is that of the prompts (`world.captions`).
+    `few` samples the last checkpoint in so few steps too, `other` by another sampler, `turbo` with that adapter and as
+    it wants; `compile` renders the real clips several times as fast on a CPU; `jobs` processes share the batches, and
+    the accelerator if any; `form` is that of the prompts (`world.captions`).
     """
 
     clips: int = 500
     steps: int = 20
     guidance: float = 3.0
     bucket: str = "7x8x14"
+    sampler: str = DEFAULT_SAMPLER
     few: int = 0
+    other: str = ""
     turbo: Path | None = None
     compile: bool = False
     jobs: int = 1
@@ -128,10 +130,12 @@ def _measure_share(
     if settings.few:
         few = f"{name}, {settings.few} step{'s' * (settings.few > 1)}"
         sources[few] = generator(model, replace(settings, steps=settings.few))
+    if settings.other:
+        sources[f"{name}, {settings.other}"] = generator(model, replace(settings, sampler=settings.other))
     if settings.turbo:
         quick = load_models(weights[-1], device, settings.turbo)
         steps = read_adapter(settings.turbo).steps
-        sources[f"{name}, turbo"] = generator(quick, replace(settings, steps=steps, guidance=1.0))
+        sources[f"{name}, turbo"] = generator(quick, replace(settings, sampler="euler", steps=steps, guidance=1.0))
     tallies, reference = {name: Tally() for name in sources}, Tally()
     for index in tqdm(range(job, settings.clips // BATCH, settings.jobs), disable=job > 0):
         case, other = (make_case(first.config.grid, settings, seed_of(SEED, index, kind), device) for kind in (0, 1))
@@ -186,8 +190,9 @@ def generator(models: Models, settings: Settings) -> Source:
         )
         guidance = Guidance(settings.guidance, settings.guidance)
         denoiser = guided_denoiser(models.dit, positive, negative, guidance)
-        noise = draw_noise(empty, seed_of(SEED, index, 2)).to(models.dit.modality.device)
-        latent = sample_euler(denoiser, noise, flow_schedule(settings.steps))
+        seed = seed_of(SEED, index, 2)
+        noise = draw_noise(empty, seed).to(models.dit.modality.device)
+        latent = sample(settings.sampler, denoiser, noise, flow_schedule(settings.steps), seed)
         wave = models.audio.decode(latent.audio)[:, 0]
         return Clips(decoded(models, latent.video), wave[:, : case.clips.wave.shape[1]], _peak(latent.video))
 
@@ -228,8 +233,8 @@ def measures(tallies: dict[str, Tally], other: Tensor) -> list[tuple[str, int, l
 def table(measured: list[tuple[str, int, list[float]]], names: list[str], settings: Settings) -> str:
     """The measures as Markdown, one column a source."""
     head = [
-        f"{settings.clips} held-out {settings.form} prompts, {settings.bucket} latents, {settings.steps} steps, "
-        f"guidance {settings.guidance:g}.", "",
+        f"{settings.clips} held-out {settings.form} prompts, {settings.bucket} latents, {settings.steps} steps of "
+        f"{settings.sampler}, guidance {settings.guidance:g}.", "",
         f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}",
     ]  # fmt: skip
     rows = [

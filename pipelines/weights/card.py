@@ -26,6 +26,7 @@ class Card:
     seconds: tuple[float, float]
     steps: int
     shift: float
+    sampler: str
     guidance_video: float
     guidance_audio: float
     turbo: str

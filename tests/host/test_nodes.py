@@ -307,7 +307,8 @@ def test_video_is_lazy_and_trims_without_decoding(host: Host, loaded: tuple) -> 
     assert torch.equal(whole.images[48:72], part.get_components().images)
 
 
-def test_the_host_makes_the_picture_that_the_command_line_makes(host: Host, base: Path) -> None:
+@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral"])
+def test_the_host_makes_the_picture_that_the_command_line_makes(host: Host, base: Path, sampler: str) -> None:
     from kinetophone.pipelines.generate import Request, generate
     from kinetophone.pipelines.sampling.guidance import Guidance
     from kinetophone.pipelines.weights.load import load_models
@@ -327,10 +328,10 @@ def test_the_host_makes_the_picture_that_the_command_line_makes(host: Host, base
         sigmas = host.call("KinetophoneSchedule", steps=3, shift=1.5, denoise=1.0)[0]
         latent = host.call("KinetophoneEmptyLatent", **TINY)[0]
         made = host.call(
-            "KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=1, sampler_name="euler"
+            "KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=1, sampler_name=sampler
         )
         video = host.call("KinetophoneDecode", latent=made[0], video_vae=video_vae, audio_vae=audio_vae, fps=24.0)[0][0]
-    request = Request("a red ball bounces", 128, 64, 1.0, seed=1, steps=3, guidance=Guidance(3.0, 2.0))
+    request = Request("a red ball bounces", 128, 64, 1.0, seed=1, steps=3, guidance=Guidance(3.0, 2.0), sampler=sampler)
     models = load_models(base / "models" / "kinetophone" / CARD)
     clips = generate(request, models), video.clip, generate(replace(request, seed=2), models)
     ours, theirs, other = (torch.cat(list(clip.frames())).float() for clip in clips)
@@ -368,7 +369,7 @@ def test_turbo_makes_what_the_command_line_makes_in_one_pass_a_step(host: Host, 
     made = host.call("KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=1, sampler_name="euler")
     hook.remove()
     assert rows == [1] * 4
-    request = Request("a red ball bounces", 128, 64, 1.0, seed=1, steps=4, guidance=Guidance(1.0, 1.0))
+    request = Request("a red ball bounces", 128, 64, 1.0, seed=1, steps=4, guidance=Guidance(1.0, 1.0), sampler="euler")
     expected = {}
     for turbo in (None, read_card("mini").turbo_path):
         models = load_models("mini", turbo=turbo)

@@ -6,7 +6,7 @@ import torch
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.sampling.denoise import guided_denoiser
 from kinetophone.pipelines.sampling.guidance import Guidance
-from kinetophone.pipelines.sampling.loop import sample_euler, start
+from kinetophone.pipelines.sampling.loop import sample_euler, sample_euler_ancestral, start
 from kinetophone.pipelines.sampling.noise import draw_noise
 from kinetophone.pipelines.sampling.schedule import flow_schedule
 from kinetophone.pipelines.types import AVLatent, TextContext
@@ -51,7 +51,12 @@ def test_gaussian_data_comes_out_with_its_own_deviation() -> None:
 
     noise = draw_noise(AVLatent(torch.zeros(1, 192, 4, 16, 16), None), 0)
     made = sample_euler(denoise, noise, flow_schedule(200, 1.0))
-    assert float(made.video.std()) == pytest.approx(deviation, rel=0.02)
+    anew = sample_euler_ancestral(denoise, noise, flow_schedule(200, 1.0), 0)
+    for video in (made.video, anew.video):
+        assert float(video.std()) == pytest.approx(deviation, rel=0.02)
+    # Without new noise what comes out is the noise that went in, and with it there is little left of that.
+    likeness = [torch.corrcoef(torch.stack((x.video.flatten(), noise.video.flatten())))[0, 1] for x in (made, anew)]
+    assert likeness[0] > 0.99 and likeness[1] < 0.5
 
 
 def test_a_callback_that_raises_stops_at_once() -> None:
@@ -60,6 +65,8 @@ def test_a_callback_that_raises_stops_at_once() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         sample_euler(lambda x, sigma: x, EMPTY, flow_schedule(5), stop)
+    with pytest.raises(KeyboardInterrupt):
+        sample_euler_ancestral(lambda x, sigma: x, EMPTY, flow_schedule(5), 0, stop)
 
 
 def test_noise_depends_on_the_seed_and_pictures_do_not_depend_on_sound() -> None:
