@@ -167,8 +167,8 @@ def test_snapping_is_never_silent(host: Host) -> None:
 
 
 def test_unknown_words_are_listed_on_the_node(host: Host) -> None:
-    shown = host.run(graph(text={"prompt": "a ruby zebra"}))["text"]["text"][0]
-    assert "ruby as red" in shown and "zebra" in shown
+    shown = host.run(graph(text={"prompt": "a (ruby:1.2) zebra"}))["text"]["text"][0]
+    assert shown == "Read as known words: ruby as red.\nLeft out, the model does not know: zebra."
 
 
 def test_sound_is_encoded_from_anything_and_says_so(host: Host, loaded: tuple) -> None:

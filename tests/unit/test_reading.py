@@ -9,7 +9,7 @@ import torch
 
 from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import DEBUG
-from kinetophone.pipelines.text.reading import Reader, meanings, said_for, split
+from kinetophone.pipelines.text.reading import LONGEST, Reader, meanings, said_for, split
 from kinetophone.pipelines.text.tokenizer import Tokenizer
 
 READER = Reader(world.vocabulary())
@@ -86,6 +86,7 @@ def test_prompts_of_any_kind_fit_the_tokenizer() -> None:
     for prompt in (*endless, "\x00\x07", "🙂🙂", "كرة حمراء"):
         assert tokenizer.encode([prompt]).shape == (1, 48)
     assert time.monotonic() - began < 20
+    assert len(READER.read("red " * 100_000).words) == LONGEST
     ids = tokenizer.encode(["A red ball.", "a zebroid", ""])
     assert ids[0, :5].min() > 0 and ids[0, 5:].max() == 0 and torch.equal(ids[1], ids[2])
     assert torch.equal(ids[0], tokenizer.encode(["a RED ball ."])[0])
