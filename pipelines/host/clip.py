@@ -38,8 +38,9 @@ class HostTokenizer:
     ) -> dict[str, list[list[Token]]]:
         """Numbers of the words of the prompt, each with its weight, padded to the length that the model reads."""
         words, weights = [], [1.0]
-        for segment, weight in _weighted(text):
-            read = self.tokenizer.read(segment).words
+        parts = _weighted(text)
+        for part, weight in parts:
+            read = self.tokenizer.read(part, len(parts) > 1).words
             words += read
             weights += [weight] * len(read)
         ids = self.tokenizer.ids(words)

@@ -5,7 +5,7 @@ Each takes the pieces of a prompt and returns what they become; `reading.py` fin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 DESCRIBING = ("colours", "materials", "sizes")
@@ -15,6 +15,8 @@ CLAUSES = ("skies", "weathers", "cameras", "actions")
 SMALL, ROLLING = ("silent", "glue"), ("rolls", "moves")
 ARTICLES, PLACING, BEING = ("a", "an", "the"), ("on", "in", "at", "under", "with", "of", "from"), ("is", "are")
 COLLIDE = ("crashes", "collides", "hits")
+# Colours of things that none is said of, in turn.
+PALETTE = ("red", "blue", "yellow", "green", "white", "purple", "orange", "pink", "cyan", "black")
 # As far as this a "no" looks for what it denies, and a number for what it counts.
 NEAR = 5
 MOST = 3
@@ -41,6 +43,17 @@ class Piece:
     def named(self) -> bool:
         """Whether it names something that is seen or heard, and not only how."""
         return self.kind in CONTENT and self.kind not in DESCRIBING
+
+
+@dataclass(frozen=True)
+class Named:
+    """A thing by its `noun`, the `word` of the piece `at`; whether it has a colour, and whether it is another one."""
+
+    at: int
+    word: int
+    noun: str
+    coloured: bool
+    anew: bool
 
 
 def affirmed(pieces: list[Piece]) -> list[Piece]:
@@ -158,6 +171,30 @@ def moving(pieces: list[Piece], movers: Mapping[str, str]) -> list[Piece]:
     return made
 
 
+def all_coloured(pieces: list[Piece], things: Set[str], alone: Set[str], colours: Set[str]) -> list[Piece]:
+    """With a colour for each of the `things`, as captions have: one that is said elsewhere, or else of the palette.
+
+    What is `alone` is one and the same wherever it is named, and so is what is named again without "a".
+    """
+    said = {word for piece in pieces for word in piece.read if word in colours}
+    loose = [at for at, piece in enumerate(pieces) if piece.kind == "colours" and _describes_nothing(pieces, at + 1)]
+    spare = iter([*((at, pieces[at].read[0]) for at in loose), *((None, word) for word in PALETTE if word not in said)])
+    named = list(_named(pieces, things, colours))
+    seen = {"alone"} if any(thing.noun in alone and thing.coloured for thing in named) else set()
+    made = [list(piece.read) for piece in pieces]
+    for thing in named:
+        name = "alone" if thing.noun in alone else thing.noun
+        anew = name not in seen or (thing.anew and name != "alone")
+        if anew and not thing.coloured and (found := next(spare, None)):
+            taken, colour = found
+            place = len(made[thing.at]) - (len(pieces[thing.at].read) - thing.word)
+            made[thing.at].insert(place, colour)
+            if taken is not None:
+                made[taken].clear()
+        seen.add(name)
+    return [replace(piece, read=tuple(read)) for piece, read in zip(pieces, made, strict=True)]
+
+
 def fitted(pieces: list[Piece]) -> list[Piece]:
     """Without the small words that led to something, where what it is read as brings its own."""
     made: list[Piece] = []
@@ -217,6 +254,25 @@ def tidy(words: Iterable[str]) -> Iterator[str]:
         if word not in ("a", "an"):
             yield word
         last = word
+
+
+def _named(pieces: list[Piece], things: Set[str], colours: Set[str]) -> Iterator[Named]:
+    """Every thing that is named. After "a" it is another one, and so is each where one phrase names several."""
+    coloured, article = False, ""
+    for at, piece in enumerate(pieces):
+        several = sum(word in things for word in piece.read) > 1
+        for index, word in enumerate(piece.read):
+            if piece.kind == "objects" and word in things:
+                yield Named(at, index, word, coloured, several or article in ("a", "an"))
+                article = ""
+            coloured = word in colours or (coloured and piece.kind in DESCRIBING)
+            article = word if word in ARTICLES else article
+
+
+def _describes_nothing(pieces: list[Piece], at: int) -> bool:
+    """Whether no thing or place follows that a colour before `at` could be that of."""
+    following = next((piece for piece in pieces[at:] if piece.read), None)
+    return following is None or following.kind in ("mark", "actions", "directions", "glue", "cameras")
 
 
 def _leads(before: Piece, piece: Piece, led_by: tuple[str, ...]) -> bool:

@@ -62,6 +62,9 @@ class Reader:
         )
         self._kinds = {word: kind for kind in CONTENT for word in _listed(bank[kind].get("known", ""))}
         self._kinds |= {word: "glue" for word in _listed(bank["glue"])}
+        self._things, self._colours = (
+            frozenset(word for word, kind in self._kinds.items() if kind == of) for of in ("objects", "colours")
+        )
         self._before_things = {word: colour for colour, said in bank["before things"].items() for word in _listed(said)}
         self.phrases = {key: piece for key, piece in _bank_phrases(bank) if self._useful(key, piece)}
         self._longest = max(map(len, self.phrases), default=1)
@@ -70,13 +73,19 @@ class Reader:
         self._within = {word for key in self.phrases for word in key}
         self._form = functools.lru_cache(4096)(self._plain_form)
 
-    def read(self, text: str) -> Reading:
-        """The words of `text` that mean something to the model, in its own words."""
+    def read(self, text: str, part: bool = False) -> Reading:
+        """The words of `text` that mean something to the model, in its own words.
+
+        Of a `part` of a prompt, colours may stand in another.
+        """
         pieces = list(self._pieces(split(text)[:LONGEST]))
         pieces = grammar.acting_after(grammar.affirmed(grammar.referring(pieces)))
         pieces = grammar.each_its_colour(grammar.coloured(pieces, self._before_things))
         pieces = grammar.into_each_other(grammar.counted(pieces, self._alone))
-        pieces = grammar.not_dangling(grammar.fitted(grammar.moving(pieces, self._movers)))
+        pieces = grammar.moving(pieces, self._movers)
+        if not part:
+            pieces = grammar.all_coloured(pieces, self._things, self._alone, self._colours)
+        pieces = grammar.not_dangling(grammar.fitted(pieces))
         replaced = {piece.said: " ".join(piece.read) for piece in pieces if piece.changed and piece.kind != "mark"}
         replaced = {said: read for said, read in replaced.items() if read not in _bases(said)}
         left_out = dict.fromkeys(piece.said for piece in pieces if piece.kind in LEFT_OUT and not piece.read)

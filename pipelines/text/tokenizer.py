@@ -28,9 +28,9 @@ class Tokenizer:
         self._ids = {word: index + SPECIAL for index, word in enumerate(self.words)}
         self._reader = Reader(self.words)
 
-    def read(self, text: str) -> Reading:
-        """What the model makes of a prompt."""
-        return self._reader.read(text)
+    def read(self, text: str, part: bool = False) -> Reading:
+        """What the model makes of a prompt, or of a part of one."""
+        return self._reader.read(text, part)
 
     def note(self, text: str) -> str:
         """What the user should know of how a prompt is read."""

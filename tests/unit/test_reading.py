@@ -15,30 +15,34 @@ from kinetophone.pipelines.text.tokenizer import Tokenizer
 READER = Reader(world.vocabulary())
 SAID = {
     "a ruby crate": "a red cube",
-    "A little sparrow chirps above the lawn!": "a little bird chirps over the lawn .",
+    "A little sparrow chirps above the lawn!": "a little red bird chirps over the lawn .",
     "light blue box next to a dark green traffic cone": "cyan box beside a green cone",
     # A preposition or article goes where the phrase brings its own.
     "on a chessboard under gray clouds": "on a checkerboard floor under an overcast sky",
     "a grey cube on grey stone": "a white cube on grey stone",
     # Endings, and slips of spelling.
-    "marbles bounced and skidded; purpel cubes": "a ball and a ball bounces , a purple cube and a purple cube",
+    "marbles bounced and skidded; purpel cubes": "a red ball and a blue ball bounces , a purple cube and a purple cube",
     "yelow spheer bonces on gras": "yellow sphere bounces on grass",
     # Numbers, as far as the world has several.
-    "three small cones": "a small cone and a small cone and a small cone",
+    "three small cones": "a small red cone and a small blue cone and a small yellow cone",
     "a couple of red taxis": "a red car",
     "a red and a blue ball": "a red ball and a blue ball",
     "red, green and white cubes on sand": "a red cube and a green cube and a white cube on sand",
     # What is denied is not said.
-    "ball, no rain, no people or cars": "ball ,",
-    "the cube does not move": "the cube stands still",
-    "the ball isn't bouncing on sand": "the ball stands still on sand",
-    "ball without any clouds": "ball under a clear blue sky",
+    "ball, no rain, no people or cars": "red ball ,",
+    "the cube does not move": "the red cube stands still",
+    "the ball isn't bouncing on sand": "the red ball stands still on sand",
+    "ball without any clouds": "red ball under a clear blue sky",
+    # Captions say a colour of every thing: what is said elsewhere, or a new one; what is named again keeps its own.
+    "robot, green, snow, night": "green robot , snow , night",
+    "a car and a blue cube; the car honks": "a red car and a blue cube , the car honks",
+    "a ball hits a ball": "a red ball hits a blue ball",
     # The world knows only that one thing runs into another.
     "a red ball and a blue cube collide on snow": "a red ball crashes into a blue cube on snow",
-    "two marbles crash into each other": "a ball crashes into a ball",
-    "a blinking lighthouse at night": "a cylinder flashes and beeps at night",
+    "two marbles crash into each other": "a red ball crashes into a blue ball",
+    "a blinking lighthouse at night": "a red cylinder flashes and beeps at night",
     # Nothing is left of what only led to a word that is left out.
-    "in the style of pixar, a dog barks in the park": "a bird chirping in grass",
+    "in the style of pixar, a dog barks in the park": "a red bird chirping in grass",
     "the camera moves to the left, a dolly in": "the camera pans left , the camera zooms in",
 }
 
@@ -67,7 +71,7 @@ def test_the_bank_leads_into_the_vocabulary() -> None:
 
 
 def test_what_is_read_as_what_and_left_out_is_said() -> None:
-    note = READER.read("A ruby zeppelin and a dice, cinematic, no rain").note()
+    note = READER.read("A zeppelin and a ruby dice, cinematic, no rain").note()
     assert "ruby as red, dice as cube." in note and "does not know: zeppelin, cinematic, no rain." in note
     assert READER.read("a red cube").note() == "All words are known."
     assert "No word is known" in READER.read("ein Zeppelin").note()
