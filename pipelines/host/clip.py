@@ -37,12 +37,16 @@ class HostTokenizer:
         self, text: str, return_word_ids: bool = False, **kwargs: Any
     ) -> dict[str, list[list[Token]]]:
         """Numbers of the words of the prompt, each with its weight, padded to the length that the model reads."""
-        words, weights = [], [1.0]
         parts = _weighted(text)
+        words = self.tokenizer.read(" ".join(part for part, _ in parts)).words
+        weights = [1.0] * (1 + len(words))
+        at = 0
         for part, weight in parts:
-            read = self.tokenizer.read(part, len(parts) > 1).words
-            words += read
-            weights += [weight] * len(read)
+            # What a part is read as stands in the whole in the same order; a word that only the whole has weighs 1.
+            for word in self.tokenizer.read(part, part=True).words:
+                if word in words[at:]:
+                    at = words.index(word, at) + 1
+                    weights[at] = weight
         ids = self.tokenizer.ids(words)
         padding = self.tokenizer.config.tokens - len(ids)
         pairs = [*zip(ids, weights, strict=False), *[(0, 1.0)] * padding]
