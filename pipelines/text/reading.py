@@ -2,7 +2,7 @@
 
 A small model knows a few hundred words, and any other would tell it nothing. The bank `meanings.yaml` says for each
 phrase of the vocabulary what else people say for it; endings and slips of spelling are found by rule, and the rules of
-`grammar.py` find numbers, negations and what was left unsaid because it was said before.
+`things.py` and `clauses.py` find numbers, negations and what was left unsaid because it was said before.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from . import grammar
-from .grammar import CONTENT, Piece
+from . import clauses, things
+from .piece import CONTENT, DESCRIBING, Piece
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*|&|[.,:;!?|/\n]")
 _MARKS = {"!": ".", "?": ".", ":": ",", ";": ",", "|": ",", "/": ",", "\n": ",", ".": ".", ",": ","}
@@ -27,6 +27,8 @@ _MARKS = {"!": ".", "?": ".", ":": ",", ";": ",", "|": ",", "/": ",", "\n": ",",
 SLIP_LETTERS, LONG_LETTERS, SLIP_LIKE = 4, 24, 0.84
 # What is said to be left out, where it is; the rest needs no mention.
 LEFT_OUT = ("unknown", "negations", "counts")
+# Words of these do nothing: nobody is "caring" who is near a car, and what is "noted" is not denied.
+NAMING = ("objects", *DESCRIBING, "grounds", "skies", "directions", "counts", "negations")
 # Words of a prompt that are looked at; no model reads as many.
 LONGEST = 2000
 
@@ -57,9 +59,10 @@ class Reader:
     def __init__(self, words: Sequence[str]) -> None:
         bank = meanings()
         self._vocabulary = frozenset(words)
-        self._overruled, self._alone, unlike = (
-            frozenset(_listed(bank[kind])) for kind in ("overruled", "alone", "unlike")
+        self._overruled, self._media, unlike = (
+            frozenset(_listed(bank[kind])) for kind in ("overruled", "media", "unlike")
         )
+        self._alone = {word: instead for instead, said in bank["alone"].items() for word in _listed(said)}
         self._kinds = {word: kind for kind in CONTENT for word in _listed(bank[kind].get("known", ""))}
         self._kinds |= {word: "glue" for word in _listed(bank["glue"])}
         self._things, self._colours = (
@@ -68,9 +71,10 @@ class Reader:
         self._before_things = {word: colour for colour, said in bank["before things"].items() for word in _listed(said)}
         self.phrases = {key: piece for key, piece in _bank_phrases(bank) if self._useful(key, piece)}
         self._longest = max(map(len, self.phrases), default=1)
-        self._movers = {thing: act for act, things in bank["movers"].items() for thing in _listed(things)}
+        self._movers = {thing: act for act, said in bank["movers"].items() for thing in _listed(said)}
         self._single = self._vocabulary | unlike | {key[0] for key in self.phrases if len(key) == 1}
         self._within = {word for key in self.phrases for word in key}
+        self._naming = {word for word in self._single if self._kind(word) in NAMING}
         self._form = functools.lru_cache(4096)(self._plain_form)
 
     def read(self, text: str, part: bool = False) -> Reading:
@@ -78,18 +82,19 @@ class Reader:
 
         Of a `part` of a prompt, colours may stand in another.
         """
-        pieces = list(self._pieces(split(text)[:LONGEST]))
-        pieces = grammar.acting_after(grammar.affirmed(grammar.referring(pieces)))
-        pieces = grammar.each_its_colour(grammar.coloured(pieces, self._before_things))
-        pieces = grammar.into_each_other(grammar.counted(pieces, self._alone))
-        pieces = grammar.moving(pieces, self._movers)
+        pieces = clauses.without_media(list(self._pieces(split(text)[:LONGEST])), self._media)
+        pieces = clauses.acting_after(clauses.affirmed(things.referring(things.shared_out(pieces))))
+        pieces = things.each_its_colour(things.coloured(pieces, self._before_things))
+        pieces = clauses.into_each_other(things.counted(pieces, self._alone.keys()))
+        pieces = things.one_alone(pieces, self._things, self._alone, self._colours)
+        pieces = clauses.apart(clauses.moving(pieces, self._movers))
         if not part:
-            pieces = grammar.all_coloured(pieces, self._things, self._alone, self._colours)
-        pieces = grammar.not_dangling(grammar.fitted(pieces))
+            pieces = things.all_coloured(pieces, self._things, self._alone.keys(), self._colours)
+        pieces = clauses.not_dangling(clauses.fitted(pieces))
         replaced = {piece.said: " ".join(piece.read) for piece in pieces if piece.changed and piece.kind != "mark"}
-        replaced = {said: read for said, read in replaced.items() if read not in _bases(said)}
+        replaced = {said: read for said, read in replaced.items() if read not in (*_numbers(said), *_participles(said))}
         left_out = dict.fromkeys(piece.said for piece in pieces if piece.kind in LEFT_OUT and not piece.read)
-        words = grammar.tidy(word for piece in grammar.said_once(pieces) for word in piece.read)
+        words = clauses.tidy(word for piece in clauses.said_once(pieces) for word in piece.read)
         return Reading(tuple(words), replaced, tuple(left_out))
 
     def _useful(self, key: tuple[str, ...], piece: Piece) -> bool:
@@ -125,10 +130,15 @@ class Reader:
         kind = self._kinds.get(form, "known")
         return Piece(said, (form,), kind, kind == "objects" and _is_plural(said, form))
 
+    def _kind(self, word: str) -> str:
+        found = self.phrases.get((word,))
+        return found.kind if found else self._kinds.get(word, "known")
+
     def _plain_form(self, word: str) -> str:
         """A word as the bank or the vocabulary has it: with another ending, or without a slip; else as it is."""
+        acting = [form for form in _participles(word) if form not in self._naming]
         for forms in (self._single, self._within):
-            if known := next((form for form in (word, *_bases(word)) if form in forms), None):
+            if known := next((form for form in (word, *_numbers(word), *acting) if form in forms), None):
                 return known
         if not SLIP_LETTERS <= len(word) <= LONG_LETTERS or not word.isalpha():
             return word
@@ -164,6 +174,7 @@ def _bank_phrases(bank: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], Piece
     lines = [(kind, target, said) for kind in (*CONTENT, "other") for target, said in bank[kind].items()]
     lines += [("counts", str(count), f"{count}, {said}") for count, said in bank["counts"].items()]
     lines += [(kind, "", bank[kind]) for kind in ("negations", "each other", "silent")]
+    lines.append(("unknown", "", bank["jargon"]))
     for kind, target, said in lines:
         for phrase in _listed(said) if target != "known" else ():
             yield tuple(phrase.split()), Piece(phrase, tuple(target.split()), kind)
@@ -173,8 +184,8 @@ def _listed(line: str) -> list[str]:
     return [phrase.strip() for phrase in line.split(",") if phrase.strip()]
 
 
-def _bases(word: str) -> Iterator[str]:
-    """What a word may be a form of, the likeliest first: plurals, third persons, pasts and participles."""
+def _numbers(word: str) -> Iterator[str]:
+    """What a word may be the plural, the possessive or the third person of, or they of it, the likeliest first."""
     if word.endswith("'s"):
         yield word[:-2]
     if word.endswith("ies"):
@@ -183,15 +194,19 @@ def _bases(word: str) -> Iterator[str]:
         yield word[:-2]
     if word.endswith("s") and not word.endswith("ss"):
         yield word[:-1]
+    yield from (word + "s", word + "es")
+
+
+def _participles(word: str) -> Iterator[str]:
+    """What a word may be a past or participle of, the likeliest first."""
     if word.endswith("in"):
-        yield from (word + "g", *_bases(word + "g"))
+        yield from (word + "g", *_participles(word + "g"))
     for ending in ("ed", "ing"):
         stem = word.removesuffix(ending)
         if stem != word and len(stem) > 1:
             yield from (stem + "e", stem)
             if len(stem) > 2 and stem[-1] == stem[-2]:
                 yield stem[:-1]
-    yield from (word + "s", word + "es")
 
 
 def _is_plural(said: str, form: str) -> bool:

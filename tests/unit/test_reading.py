@@ -28,8 +28,21 @@ SAID = {
     "a couple of red taxis": "a red car",
     "a red and a blue ball": "a red ball and a blue ball",
     "red, green and white cubes on sand": "a red cube and a green cube and a white cube on sand",
+    "two crates, a teal one and a white one, on sand": "a teal cube and a white cube , on sand",
+    "two cones on snow. One is pink and the other one is white.": "a pink cone and a white cone on snow .",
+    "three marbles: red, green and blue": "a red ball and a green ball and a blue ball",
+    "two red balls and a blue cube": "a red ball and a red ball and a blue cube",
+    # Of a car, a bird and a robot it has one, in the first place.
+    "two taxis, one black and one yellow, collide": "a black car crashes into a yellow cube",
+    "a robot next to a parrot": "a red robot beside a blue ball",
+    "a droid, a robot": "a red robot , a robot",
+    # Nobody does a thing to another.
+    "a bird flies past a black box": "a red bird flies beside a black box",
+    "a child kicks a ball": "a red robot crashes into a blue ball",
     # What is denied is not said.
-    "ball, no rain, no people or cars": "red ball ,",
+    "a cube, nothing moves": "a red cube , stands still",
+    "nothing but a cube": "a red cube",
+    "ball, no rain, no people or cars": "red ball",
     "the cube does not move": "the red cube stands still",
     "the ball isn't bouncing on sand": "the red ball stands still on sand",
     "ball without any clouds": "red ball under a clear blue sky",
@@ -37,12 +50,20 @@ SAID = {
     "robot, green, snow, night": "green robot , snow , night",
     "a car and a blue cube; the car honks": "a red car and a blue cube , the car honks",
     "a ball hits a ball": "a red ball hits a blue ball",
+    # How the picture is made is not in the picture, nor is what only looks or sounds like a word of the model.
+    "bird's eye view of a black car in lego style, rock music": "a black car",
+    "a ball, shallow depth of field, teal and orange color grading": "a red ball",
+    "a robot faces us and starts a story": "a red robot",
+    "a caring robot": "a red robot",
+    # Grounds have no colours of their own, and what is there is on them.
+    "a cone on a green table": "a red cone on a wooden floor",
+    "a cone in a warehouse": "a red cone on grey stone",
     # The world knows only that one thing runs into another.
     "a red ball and a blue cube collide on snow": "a red ball crashes into a blue cube on snow",
     "two marbles crash into each other": "a red ball crashes into a blue ball",
     "a blinking lighthouse at night": "a red cylinder flashes and beeps at night",
     # Nothing is left of what only led to a word that is left out.
-    "in the style of pixar, a dog barks in the park": "a red bird chirping in grass",
+    "in the style of pixar, a dog barks in the park": "a red bird chirping on grass",
     "the camera moves to the left, a dolly in": "the camera pans left , the camera zooms in",
 }
 
