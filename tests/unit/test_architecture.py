@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +174,19 @@ def test_pack_does_no_work_at_import() -> None:
     kinds = {type(node).__name__ for node in tree.body}
     assert kinds <= {"Expr", "ImportFrom", "Assign", "AsyncFunctionDef"}
     assert [n.module for n in tree.body if isinstance(n, ast.ImportFrom)] == ["__future__"]
+
+
+def test_what_is_published_is_whole_and_needs_nothing_that_is_left_out() -> None:
+    left_out = (ROOT / ".comfyignore").read_text("utf-8").split()
+    # Without a slash before it, a name is left out wherever it stands: `docs` takes the help pages in web/docs along.
+    assert all(line.startswith("/") for line in left_out)
+    kept = {path.name for path in ROOT.iterdir()} - {line[1:] for line in left_out}
+    assert {"nodes", "pipelines", "web", "locales", "example_workflows", "requirements.txt", "pyproject.toml"} <= kept
+    listed = re.findall(r'"kinetophone\.([\w.]+)"', (ROOT / "pyproject.toml").read_text("utf-8"))
+    assert "pipelines" in listed and not {f"/{name.replace('.', '/')}" for name in listed} & set(left_out)
+    runtime = [path for path in published() if f"/{path.parent.relative_to(ROOT)}" not in left_out]
+    wanting = [str(p) for p in runtime for _, name in imports(p.read_text("utf-8")) if "train" in name.split(".")]
+    assert len(runtime) < len(published()) and wanting == []
 
 
 @pytest.mark.parametrize(
