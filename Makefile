@@ -4,7 +4,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PY := $(VENV)/bin/python
-PROMPT ?=
+# What people write has quotes and dollars in it: it goes through the environment, where no shell reads it.
+override PROMPT := $(value PROMPT)
+export PROMPT
 ASPECT ?=
 SEED ?=
 STEPS ?=
@@ -17,7 +19,7 @@ setup:
 	@$(PYTHON) scripts/setup.py
 
 demo: setup
-	@$(PY) scripts/demo.py --prompt "$(PROMPT)" --seconds "$(LENGTH)" --aspect "$(ASPECT)" --seed "$(SEED)" --steps "$(STEPS)"
+	@$(PY) scripts/demo.py --prompt "$$PROMPT" --seconds "$(LENGTH)" --aspect "$(ASPECT)" --seed "$(SEED)" --steps "$(STEPS)"
 
 test: unit host
 
