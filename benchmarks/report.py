@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-import resource
 import sys
 import threading
 import time
@@ -71,8 +70,3 @@ class Peak:
         self._running = False
         self._thread.join()
         self.megabytes = (self._highest - self._before) / 1e6
-
-
-def peak_of_process() -> float:
-    """Highest resident memory that this process ever had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

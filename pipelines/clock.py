@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .types import AudioShape, VideoShape
+from .types import VideoShape
 
 MAX_SIDE = 8192
 MAX_SECONDS = 3600
@@ -120,10 +120,6 @@ class Grid:
     def shape(self, steps: int, height: int, width: int) -> VideoShape:
         """The shape of a latent of `steps` x `height` x `width` cells."""
         return VideoShape(width * self.spatial, height * self.spatial, self.frames(steps), self.fps)
-
-    def audio_shape(self, shape: VideoShape, channels: int = 1) -> AudioShape:
-        """The sound that belongs to `shape`, sample-exact."""
-        return AudioShape(channels, samples_of(shape.frames, shape.fps, self.sample_rate), self.sample_rate)
 
     def snap_side(self, pixels: int) -> int:
         """The nearest size on the grid, at least one token."""

@@ -26,19 +26,6 @@ class VideoShape:
 
 
 @dataclass(frozen=True)
-class AudioShape:
-    """Size of a sound stream: channels, samples per channel, samples per second."""
-
-    channels: int
-    samples: int
-    rate: int
-
-    @property
-    def seconds(self) -> Fraction:
-        return Fraction(self.samples, self.rate)
-
-
-@dataclass(frozen=True)
 class AVLatent:
     """A joint latent: video `[B, C, T, H, W]`, audio `[B, C, T']`; either stream may be absent."""
 

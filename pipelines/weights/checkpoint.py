@@ -69,7 +69,7 @@ def read_tensors(path: Path, expected: str, kind: str, otherwise: str) -> tuple[
 def published_words(path: Path) -> tuple[str, ...]:
     """The words that a checkpoint was trained on, in their order; weights are not read.
 
-    None for a file of another format. Raises ValueError for one that cannot be read.
+    Empty for a file of another format. Raises ValueError for one that cannot be read.
     """
     try:
         with safe_open(path, framework="pt") as file:
