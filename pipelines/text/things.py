@@ -13,8 +13,23 @@ from .piece import ARTICLES, DESCRIBING, Piece, described, said, thing_after
 # Colours of things that none is said of, in turn.
 PALETTE = ("red", "blue", "yellow", "green", "white", "purple", "orange", "pink", "cyan", "black")
 MOST = 3
-# What stands between what each of several things is like, and after it.
-SHARING = ("one", "ones", "other", "another", "first", "second", "third", "last", "is", "are", "it", "of", "in", "and")
+# What stands between what each of several things looks like.
+BETWEEN = (
+    "one",
+    "ones",
+    "other",
+    "another",
+    "first",
+    "second",
+    "third",
+    "last",
+    "is",
+    "are",
+    "of",
+    "in",
+    "and",
+    *ARTICLES,
+)
 
 
 @dataclass(frozen=True)
@@ -33,10 +48,8 @@ def shared_out(pieces: list[Piece]) -> list[Piece]:
     made, rest = [], pieces
     while rest:
         count, begin, end = _several(rest, 0)
-        begins = [end + 1, *(at for at, piece in enumerate(rest) if at > end and piece.said == "one")]
-        found = ((*_looks(rest, at), at) for at in begins)
-        looks, after, start = next((entry for entry in found if len(entry[0]) >= count), ([], 0, 0))
-        if not looks or not count or any(piece.kind == "colours" for piece in rest[:end]):
+        looks, start, after = _looks_of(rest, end + 1, count) if count else ([], 0, 0)
+        if not looks or any(piece.kind == "colours" for piece in rest[:end]):
             made.append(rest[0])
             rest = rest[1:]
             continue
@@ -160,26 +173,31 @@ def _several(pieces: list[Piece], at: int) -> tuple[int, int, int]:
     return int(pieces[at].read[0]) if begin > at else 2, begin, end
 
 
+def _looks_of(pieces: list[Piece], at: int, count: int) -> tuple[list[tuple[str, ...]], int, int]:
+    """What each of `count` things looks like, where that begins, at `at` or at the next "one", and where it ends."""
+    one = next((index for index in range(at, len(pieces)) if pieces[index].said == "one"), at)
+    for start in (at, one):
+        looks, after = _looks(pieces, start)
+        if len(looks) >= count:
+            return looks, start, after
+    return [], at, at
+
+
 def _looks(pieces: list[Piece], at: int) -> tuple[list[tuple[str, ...]], int]:
-    """What each of several things looks like, said one after the other from `at` on, and where that ends."""
+    """Colours, materials and sizes that are said one after the other from `at` on, and where that ends."""
     looks: list[tuple[str, ...]] = []
     look: tuple[str, ...] = ()
-    after = at
-    for index, piece in enumerate([*pieces[at:], Piece("", (), "end")], at):
+    after = index = at
+    while index < len(pieces) and (pieces[index].kind in (*DESCRIBING, "mark") or pieces[index].said in BETWEEN):
+        piece = pieces[index]
+        index += 1
         if piece.kind in DESCRIBING:
             look += piece.read
-        elif piece.kind == "mark" or piece.said in (*SHARING, *ARTICLES) or piece.kind == "end":
-            if look:
-                looks.append(look)
-                after = index + (piece.said in ("one", "ones"))
-            look = ()
-            if piece.kind == "end":
-                break
-        else:
-            # What is said before a thing is said of that one.
-            if look and piece.kind != "objects":
-                looks, after = [*looks, look], index
-            break
+        elif look:
+            looks, look, after = [*looks, look], (), index - (piece.said not in ("one", "ones"))
+    # What is said right before another thing is said of that one.
+    if look and (index == len(pieces) or pieces[index].kind != "objects"):
+        looks, after = [*looks, look], index
     return looks, after
 
 

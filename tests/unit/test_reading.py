@@ -107,7 +107,7 @@ def test_smaller_vocabularies_are_told_only_what_they_know() -> None:
 def test_prompts_of_any_kind_fit_the_tokenizer() -> None:
     tokenizer = Tokenizer(DEBUG.text, world.vocabulary())
     began = time.monotonic()
-    endless = ("ball " * 100_000, "crash into each other and not " * 20_000, "a" * 10**6)
+    endless = ("ball " * 100_000, "crash into each other and not " * 20_000, "balls, one red " * 20_000, "a" * 10**6)
     for prompt in (*endless, "\x00\x07", "🙂🙂", "كرة حمراء"):
         assert tokenizer.encode([prompt]).shape == (1, 48)
     assert time.monotonic() - began < 20
