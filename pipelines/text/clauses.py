@@ -12,6 +12,7 @@ from .piece import ARTICLES, COLLIDE, DESCRIBING, NEAR, Piece, said, thing_after
 
 # What a phrase of these says needs no preposition before it.
 CLAUSES = ("skies", "weathers", "cameras", "actions")
+PLACES = ("grounds", "skies", "weathers")
 SMALL, ROLLING = ("silent", "glue"), ("rolls", "moves")
 PLACING, BEING = ("on", "in", "at", "under", "with", "of", "from"), ("is", "are")
 # What a medium is said to be like.
@@ -48,6 +49,15 @@ def affirmed(pieces: list[Piece]) -> list[Piece]:
     return made
 
 
+def idle(pieces: list[Piece]) -> list[Piece]:
+    """Without what places and skies are said to do: "a glowing sunset" is a sunset."""
+    made = list(pieces)
+    for at, (before, piece, after) in enumerate(zip(pieces, pieces[1:], pieces[2:], strict=False), 1):
+        if piece.kind == "actions" and after.kind in PLACES and before.said in ARTICLES + PLACING:
+            made[at] = replace(piece, read=())
+    return made
+
+
 def acting_after(pieces: list[Piece]) -> list[Piece]:
     """With what there is before what it does, as in captions: "a spinning cube" is a cube spinning."""
     made = list(pieces)
@@ -78,7 +88,7 @@ def moving(pieces: list[Piece], movers: Mapping[str, str]) -> list[Piece]:
     """With what some things do where others roll: cars drive, birds fly."""
     made, mover = [], ""
     for piece in pieces:
-        if piece.kind == "objects":
+        if piece.kind == "objects" and piece.read:
             mover = piece.read[-1]
         elif piece.kind == "mark" or piece.read == ("camera",):
             mover = ""
@@ -93,9 +103,8 @@ def apart(pieces: list[Piece]) -> list[Piece]:
     made: list[Piece] = []
     for at, piece in enumerate(pieces):
         if piece.said in ARTICLES and thing_after(pieces, at + 1) is not None:
-            before = next((other for other in reversed(made) if other.read), None)
-            runs_into = before is not None and before.read[-1] in (*COLLIDE, "into")
-            if before and before.kind in ("actions", "directions", "objects") and not runs_into:
+            before = _doing(made)
+            if before and before.kind in ("actions", "objects") and before.read[-1] not in (*COLLIDE, "into"):
                 made.append(Piece("", ("beside",), "glue"))
         made.append(piece)
     return made
@@ -172,10 +181,21 @@ def tidy(words: Iterable[str]) -> Iterator[str]:
         last, comma = word, False
 
 
+def _doing(pieces: list[Piece]) -> Piece | None:
+    """The last piece that is read, or what goes where that one says."""
+    read = [piece for piece in pieces if piece.read]
+    if read and read[-1].kind == "directions":
+        read = [piece for piece in read if piece.kind not in ("directions", "glue")]
+    return read[-1] if read else None
+
+
 def _denied(pieces: list[Piece], at: int) -> int:
-    """Where what a negation before `at` denies has ended: after the first thing that is named, and others with it."""
+    """Where what a negation before `at` denies has ended: after the first thing that is named, and others with it.
+
+    What comes after a "but" is so.
+    """
     end = at
-    while end < min(at + NEAR, len(pieces)) and pieces[end].kind != "mark":
+    while end < min(at + NEAR, len(pieces)) and pieces[end].kind != "mark" and pieces[end].said != "but":
         end += 1
         if pieces[end - 1].named:
             break

@@ -83,7 +83,8 @@ class Reader:
         Of a `part` of a prompt, colours may stand in another.
         """
         pieces = clauses.without_media(list(self._pieces(split(text)[:LONGEST])), self._media)
-        pieces = clauses.acting_after(clauses.affirmed(things.referring(things.shared_out(pieces))))
+        pieces = things.referring(things.shared_out(things.headed(pieces)))
+        pieces = clauses.acting_after(clauses.idle(clauses.affirmed(pieces)))
         pieces = things.each_its_colour(things.coloured(pieces, self._before_things))
         pieces = clauses.into_each_other(things.counted(pieces, self._alone.keys()))
         pieces = things.one_alone(pieces, self._things, self._alone, self._colours)

@@ -60,6 +60,15 @@ def shared_out(pieces: list[Piece]) -> list[Piece]:
     return made
 
 
+def headed(pieces: list[Piece]) -> list[Piece]:
+    """With the last of several nouns, which says what it is: "a robot bird" is a bird."""
+    following = [piece.kind for piece in pieces[1:]]
+    return [
+        replace(piece, read=()) if piece.kind == after == "objects" and not piece.plural else piece
+        for piece, after in zip(pieces, [*following, "end"], strict=False)
+    ]
+
+
 def referring(pieces: list[Piece]) -> list[Piece]:
     """With the thing itself for "one" in "a green one"."""
     made: list[Piece] = []

@@ -38,9 +38,12 @@ SAID = {
     "a droid, a robot": "a red robot , a robot",
     # Nobody does a thing to another.
     "a bird flies past a black box": "a red bird flies beside a black box",
+    "the camera pans right as a robot talks": "the camera pans right a red robot talks",
+    "spinning cube": "red cube spinning",
     "a child kicks a ball": "a red robot crashes into a blue ball",
     # What is denied is not said.
     "a cube, nothing moves": "a red cube , stands still",
+    "a ball that is not red but purple": "a purple ball",
     "nothing but a cube": "a red cube",
     "ball, no rain, no people or cars": "red ball",
     "the cube does not move": "the red cube stands still",
@@ -55,6 +58,7 @@ SAID = {
     "a ball, shallow depth of field, teal and orange color grading": "a red ball",
     "a robot faces us and starts a story": "a red robot",
     "a caring robot": "a red robot",
+    "a robot bird over a glowing sunset": "a red bird over a sunset",
     # Grounds have no colours of their own, and what is there is on them.
     "a cone on a green table": "a red cone on a wooden floor",
     "a cone in a warehouse": "a red cone on grey stone",
