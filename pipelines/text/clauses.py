@@ -54,7 +54,7 @@ def idle(pieces: list[Piece]) -> list[Piece]:
     made = list(pieces)
     for at, (before, piece, after) in enumerate(zip(pieces, pieces[1:], pieces[2:], strict=False), 1):
         if piece.kind == "actions" and after.kind in PLACES and before.said in ARTICLES + PLACING:
-            made[at] = replace(piece, read=())
+            made[at] = replace(piece, read=(), kind="unknown")
     return made
 
 
@@ -105,7 +105,7 @@ def apart(pieces: list[Piece]) -> list[Piece]:
         if piece.said in ARTICLES and thing_after(pieces, at + 1) is not None:
             before = _doing(made)
             if before and before.kind in ("actions", "objects") and before.read[-1] not in (*COLLIDE, "into"):
-                made.append(Piece("", ("beside",), "glue"))
+                made.append(Piece("beside", ("beside",), "glue"))
         made.append(piece)
     return made
 

@@ -64,7 +64,7 @@ def headed(pieces: list[Piece]) -> list[Piece]:
     """With the last of several nouns, which says what it is: "a robot bird" is a bird."""
     following = [piece.kind for piece in pieces[1:]]
     return [
-        replace(piece, read=()) if piece.kind == after == "objects" and not piece.plural else piece
+        replace(piece, read=(), kind="unknown") if piece.kind == after == "objects" and not piece.plural else piece
         for piece, after in zip(pieces, [*following, "end"], strict=False)
     ]
 

@@ -98,6 +98,8 @@ def test_the_bank_leads_into_the_vocabulary() -> None:
 def test_what_is_read_as_what_and_left_out_is_said() -> None:
     note = READER.read("A zeppelin and a ruby dice, cinematic, no rain").note()
     assert "ruby as red, dice as cube." in note and "does not know: zeppelin, cinematic, no rain." in note
+    assert READER.read("a robot bird flies past a glowing sunset").left_out == ("robot", "past", "glowing")
+    assert READER.read("a red bird flies past a red box").replaced == {}
     assert READER.read("a red cube").note() == "All words are known."
     assert "No word is known" in READER.read("ein Zeppelin").note()
 
