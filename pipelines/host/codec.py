@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,14 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..clip.clip import Clip, Sound, silent
+from ..clip.sound import resampled, with_channels
 from ..clip.stages import scale
 from ..clock import Grid, frames_of
 from ..types import VideoShape
 from ..vae.video import check_latent
+from .audio_codec import AudioCodec, audio_codec
 from .latents import ORIGIN, Latent, Origin, origin_of, streams_of
 from .media import StreamVideo, clip_of
 from .progress import frame_progress
-from .vae import KinetophoneAudioVAE, KinetophoneVideoVAE
+from .vae import KinetophoneVideoVAE
 
 
 def decode_videos(latent: Latent, video_vae: Any, audio_vae: Any | None, fps: float) -> list[StreamVideo]:
@@ -30,12 +34,16 @@ def decode_videos(latent: Latent, video_vae: Any, audio_vae: Any | None, fps: fl
     if not streams.video.isfinite().all():
         raise ValueError("The picture latent holds NaN or infinity. Sample it again, with a lower guidance scale.")
     ours = isinstance(video_vae, KinetophoneVideoVAE)
+    codec = None
+    if streams.audio is not None and audio_vae is not None:
+        codec = audio_codec(audio_vae)
+        codec.check(streams.audio, "This latent")
     origin, videos = origin_of(latent), []
     for index in range(len(streams.video)):
         picture = streams.video[index : index + 1]
         clip = _own_clip(picture, video_vae) if ours else _foreign_clip(picture, video_vae, fps)
-        if streams.audio is not None and audio_vae is not None:
-            clip = replace(clip, voice=_voice(streams.audio[index : index + 1], audio_vae))
+        if codec is not None:
+            clip = replace(clip, voice=partial(codec.decode, streams.audio[index : index + 1]))
         videos.append(StreamVideo(replace(clip, lineage=origin.of(clip.lineage), sources=origin.sources)))
     return videos
 
@@ -60,38 +68,69 @@ def encode_video(video: Any, vae: Any) -> tuple[Latent, str]:
 
 
 def encode_audio(audio: dict[str, Any], vae: Any, like: Latent | None) -> tuple[Latent, str]:
-    """Sound as a latent, and what was changed. `like` gives the length in latents."""
-    wave, rate = audio["waveform"].float(), int(audio["sample_rate"])
-    if not isinstance(vae, KinetophoneAudioVAE):
-        return {"samples": vae.encode(wave.movedim(1, -1)), "type": "audio"}, "Encoded as it is."
-    notes = []
-    if wave.shape[1] > 1:
-        notes.append(f"Mixed {wave.shape[1]} channels down to one, because the model is mono.")
-    if rate != vae.rate:
-        notes.append(f"Resampled from {rate} to {vae.rate} Hz, the rate of the model.")
-    mono = wave.mean(1, keepdim=True)
-    target = streams_of(like).audio if like is not None else None
-    if target is not None:
-        wanted = target.shape[-1] * vae.first_stage_model.grid.audio_stride * rate // vae.rate
-        if wanted != mono.shape[-1]:
-            verb = "Cut" if wanted < mono.shape[-1] else "Padded"
+    """Sound as a latent, and what was changed. `like` gives the length in latents, if it is of the same model."""
+    codec = audio_codec(vae)
+    wave, notes = _taken(audio, codec)
+    wanted = None if like is None else _steps_of(like, codec)
+    if wanted is not None and codec.step is not None:
+        samples, seconds = math.ceil(wanted * codec.step * codec.rate), float(wanted * codec.step)
+        if samples != wave.shape[-1]:
+            verb = "Cut" if samples < wave.shape[-1] else "Padded"
             notes.append(
-                f"{verb} from {mono.shape[-1] / rate:.2f} s to {wanted / rate:.2f} s, the length of the latent."
+                f"{verb} from {wave.shape[-1] / codec.rate:.2f} s to {seconds:.2f} s, the length of the latent."
             )
-        mono = F.pad(mono, (0, wanted - mono.shape[-1]))
-    latent = vae.encode_sound(mono, rate)
-    if target is not None:
-        latent = latent[..., : target.shape[-1]]
+        wave = F.pad(wave, (0, samples - wave.shape[-1]))
+    latent = codec.encode(F.pad(wave, (0, -wave.shape[-1] % codec.whole)))
+    if wanted is not None:
+        made = latent.shape[codec.time]
+        if made < wanted:
+            raise ValueError(
+                f"The sound fills {made} of the {wanted} steps of the latent `like`. Make the sound longer, with "
+                "silence at its end."
+            )
+        if made > wanted and codec.step is None:
+            notes.append(f"Cut to {wanted} steps, the length of the latent.")
+        latent = latent.narrow(codec.time, 0, wanted)
     return {"samples": latent, "type": "audio"}, "\n".join(notes) or "Nothing had to be changed."
 
 
 def decode_audio(latent: Latent, vae: Any) -> dict[str, Any]:
     """The host's AUDIO of a sound latent, or of the sound of a joint one."""
-    sound = streams_of(latent).audio
+    codec, sound = audio_codec(vae), _sound_of(latent)
     if sound is None:
         raise ValueError("This latent has no sound. Use Decode to Video for picture alone.")
-    voices = [_voice(sound[index : index + 1], vae)() for index in range(len(sound))]
+    codec.check(sound, "This latent")
+    voices = [codec.decode(sound[index : index + 1]) for index in range(len(sound))]
     return {"waveform": torch.stack([voice.waveform for voice in voices]), "sample_rate": voices[0].rate}
+
+
+def _taken(audio: dict[str, Any], codec: AudioCodec) -> tuple[Tensor, list[str]]:
+    """Sound `[B, channels, samples]` as a codec takes it, and what was changed for that."""
+    wave, rate = audio["waveform"].float(), int(audio["sample_rate"])
+    channels, notes = wave.shape[1], []
+    if channels > codec.channels == 1:
+        notes.append(f"Mixed {channels} channels down to one, because the model is mono.")
+    elif channels > codec.channels:
+        notes.append(f"Kept the first {codec.channels} of {channels} channels, because the model has no more.")
+    elif channels < codec.channels:
+        notes.append(f"Copied the sound to {codec.channels} channels, as many as the model has.")
+    if rate != codec.rate:
+        notes.append(f"Resampled from {rate} to {codec.rate} Hz, the rate of the model.")
+    sounds = [resampled(with_channels(Sound(single, rate), codec.channels), codec.rate) for single in wave]
+    return torch.stack([sound.waveform for sound in sounds]), notes
+
+
+def _steps_of(like: Latent, codec: AudioCodec) -> int:
+    sound = _sound_of(like)
+    if sound is None:
+        raise ValueError("The latent `like` has no sound, and so no length for it. Connect a joint latent.")
+    codec.check(sound, "The latent `like`")
+    return sound.shape[codec.time]
+
+
+def _sound_of(latent: Latent) -> Tensor | None:
+    """The sound of a latent that stands beside an audio VAE; only that tells four dimensions from a still image."""
+    return streams_of({**latent, "type": "audio"}).audio
 
 
 def _own_clip(latent: Tensor, vae: KinetophoneVideoVAE) -> Clip:
@@ -118,17 +157,6 @@ def _foreign_clip(latent: Tensor, vae: Any, fps: float) -> Clip:
             yield images[index : index + 1, ..., :3].mul(255).round().clamp(0, 255).to(torch.uint8).cpu()
 
     return Clip(shape, source, silent, {"model": type(vae.first_stage_model).__name__})
-
-
-def _voice(latent: Tensor, vae: Any) -> Any:
-    def own() -> Sound:
-        return vae.decode_sound(latent)
-
-    def foreign() -> Sound:
-        rate = int(getattr(vae, "audio_sample_rate_output", getattr(vae, "audio_sample_rate", 44100)))
-        return Sound(vae.decode(latent)[0].movedim(-1, 0).float().cpu(), rate)
-
-    return own if isinstance(vae, KinetophoneAudioVAE) else foreign
 
 
 def _fit(clip: Clip, grid: Grid) -> tuple[VideoShape, list[str]]:
