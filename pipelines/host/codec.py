@@ -19,7 +19,7 @@ from ..clip.stages import scale
 from ..clock import Grid, frames_of
 from ..types import VideoShape
 from ..vae.video import check_latent
-from .audio_codec import AudioCodec, audio_codec
+from .audio_codec import AudioCodec, audio_codec, vae_name
 from .latents import ORIGIN, Latent, Origin, origin_of, streams_of
 from .media import StreamVideo, clip_of
 from .progress import frame_progress
@@ -31,6 +31,7 @@ def decode_videos(latent: Latent, video_vae: Any, audio_vae: Any | None, fps: fl
     streams = streams_of(latent)
     if streams.video is None:
         raise ValueError("This latent has no picture. Use Decode Audio for sound alone.")
+    _check_video_vae(video_vae, "VAE Decode")
     if not streams.video.isfinite().all():
         raise ValueError("The picture latent holds NaN or infinity. Sample it again, with a lower guidance scale.")
     ours = isinstance(video_vae, KinetophoneVideoVAE)
@@ -49,7 +50,8 @@ def decode_videos(latent: Latent, video_vae: Any, audio_vae: Any | None, fps: fl
 
 
 def encode_video(video: Any, vae: Any) -> tuple[Latent, str]:
-    """The picture of a video as a latent, and what was changed to fit the grid."""
+    """The picture of a video as a latent, and what was changed to fit the grid. Raises ValueError for other VAEs."""
+    _check_video_vae(vae, "VAE Encode")
     clip = clip_of(video)
     origin = Origin((dict(clip.lineage),), clip.sources)
     if not isinstance(vae, KinetophoneVideoVAE):
@@ -131,6 +133,15 @@ def _steps_of(like: Latent, codec: AudioCodec) -> int:
 def _sound_of(latent: Latent) -> Tensor | None:
     """The sound of a latent that stands beside an audio VAE; only that tells four dimensions from a still image."""
     return streams_of({**latent, "type": "audio"}).audio
+
+
+def _check_video_vae(vae: Any, instead: str) -> None:
+    # A VAE that works in time has a ratio for each dimension; one for still images has a single number.
+    if not isinstance(getattr(vae, "upscale_ratio", None), tuple | list):
+        raise ValueError(
+            f"A video VAE is needed for the picture; got {vae_name(vae)}. Connect the model's video VAE; for still "
+            f"images use {instead}."
+        )
 
 
 def _own_clip(latent: Tensor, vae: KinetophoneVideoVAE) -> Clip:

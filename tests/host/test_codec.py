@@ -266,3 +266,28 @@ def image_vae() -> object:
     import comfy.sd
 
     return comfy.sd.VAE(sd={"pixel_space_vae": torch.tensor(1.0)})
+
+
+def test_a_picture_needs_a_video_vae(host: Host, made, loaded: tuple) -> None:
+    latent = {"samples": torch.zeros(1, 192, 2, 2, 2)}
+    video = host.call("CreateVideo", images=torch.rand(9, 64, 64, 3), fps=24.0, audio=None)[0]
+    for vae in (None, image_vae(), made("stable"), made("bare"), loaded[3]):
+        with pytest.raises(ValueError, match=r"video VAE is needed.*still images.*VAE Decode"):
+            host.call("KinetophoneDecode", latent=latent, video_vae=vae, audio_vae=None, fps=24.0)
+        with pytest.raises(ValueError, match=r"video VAE is needed.*still images.*VAE Encode"):
+            host.call("KinetophoneEncodeVideo", video=video, video_vae=vae)
+
+
+def test_video_vaes_of_the_host_make_and_take_videos(host: Host, loaded: tuple) -> None:
+    import comfy.sd
+
+    foreign = object.__new__(comfy.sd.VAE)
+    foreign.__dict__.update(loaded[2].__dict__)
+    video = host.call("CreateVideo", images=torch.rand(9, 64, 64, 3), fps=24.0, audio=None)[0]
+    latents, shown = [], []
+    for vae in (loaded[2], foreign):
+        latents.append(host.call("KinetophoneEncodeVideo", video=video, video_vae=vae)[0])
+        made = host.call("KinetophoneDecode", latent=latents[0], video_vae=vae, audio_vae=None, fps=24.0)[0][0]
+        shown.append(torch.cat(list(made.clip.frames())).float())
+    assert torch.allclose(latents[0]["samples"], latents[1]["samples"], atol=1e-4)
+    assert shown[0].shape == (9, 64, 64, 3) and (shown[0] - shown[1]).abs().max() <= 1
