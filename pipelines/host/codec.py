@@ -183,7 +183,7 @@ def _fit(clip: Clip, grid: Grid) -> tuple[VideoShape, list[str]]:
             f"multiples of {grid.size_multiple} pixels."
         )
     if shape.fps != grid.fps:
-        notes.append(f"Frame rate: {float(shape.fps):.3g} to {grid.fps} frames a second, by nearest frame.")
+        notes.append(f"Frame rate: {float(shape.fps):.5g} to {grid.fps} frames a second, by nearest frame.")
     if frames != asked:
         notes.append(
             f"Length: {float(shape.seconds):.2f} s to {float(fitted.seconds):.2f} s ({frames} frames), because the "

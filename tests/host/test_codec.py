@@ -291,3 +291,10 @@ def test_video_vaes_of_the_host_make_and_take_videos(host: Host, loaded: tuple) 
         shown.append(torch.cat(list(made.clip.frames())).float())
     assert torch.allclose(latents[0]["samples"], latents[1]["samples"], atol=1e-4)
     assert shown[0].shape == (9, 64, 64, 3) and (shown[0] - shown[1]).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("fps", "told"), [(24000 / 1001, "23.976"), (30000 / 1001, "29.97"), (30.0, "30")])
+def test_frame_rates_are_told_exactly_enough(host: Host, loaded: tuple, fps: float, told: str) -> None:
+    video = host.call("CreateVideo", images=torch.rand(9, 64, 64, 3), fps=fps, audio=None)[0]
+    info = host.call("KinetophoneEncodeVideo", video=video, video_vae=loaded[2])[1]
+    assert f"Frame rate: {told} to 24 frames a second" in info
