@@ -36,6 +36,11 @@ class Sound:
         missing = samples_of(frames, fps, self.rate) - self.waveform.shape[1]
         return self if missing == 0 else replace(self, waveform=F.pad(self.waveform, (0, missing)))
 
+    def moved(self, seconds: float) -> Sound:
+        """The same sound that much later, after silence; earlier below 0: what is then before the start is cut off."""
+        lead = max(round(seconds * self.rate), -self.waveform.shape[1])
+        return replace(self, waveform=F.pad(self.waveform, (lead, 0)))
+
 
 @dataclass(frozen=True)
 class Clip:

@@ -59,7 +59,7 @@ def with_sound(clip: Clip, added: Sound | None, mix: Mix) -> Clip:
     def voice() -> Sound | None:
         parts = [
             _raised(sound, level)
-            for sound, level in ((clip.sound, mix.own_db), (added and _placed(added, mix.at), mix.added_db))
+            for sound, level in ((clip.sound, mix.own_db), (added and added.moved(mix.at), mix.added_db))
             if sound is not None and level > SILENT_DB
         ]
         if not parts:
@@ -78,9 +78,10 @@ def with_sound(clip: Clip, added: Sound | None, mix: Mix) -> Clip:
 
 def resampled(sound: Sound, rate: int) -> Sound:
     """The same sound at another rate, band-limited."""
-    return (
-        sound if sound.rate == rate else Sound(torchaudio.functional.resample(sound.waveform, sound.rate, rate), rate)
-    )
+    # The filter takes no empty sound.
+    if sound.rate == rate or not sound.waveform.shape[1]:
+        return replace(sound, rate=rate)
+    return Sound(torchaudio.functional.resample(sound.waveform, sound.rate, rate), rate)
 
 
 def with_channels(sound: Sound, channels: int) -> Sound:
@@ -160,9 +161,3 @@ def _true_peaks(sound: Sound) -> Tensor:
 
 def _raised(sound: Sound, decibels: float) -> Sound:
     return sound if decibels == 0 else replace(sound, waveform=sound.waveform * 10 ** (decibels / 20))
-
-
-def _placed(sound: Sound, at: float) -> Sound:
-    """The sound that much later; with a negative time, its start is cut off."""
-    lead = round(at * sound.rate)
-    return replace(sound, waveform=F.pad(sound.waveform, (lead, 0)))

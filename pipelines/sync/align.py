@@ -31,7 +31,7 @@ def aligned(clip: Clip, offset: float, stretch: float = 1.0) -> Clip:
         if sound is None:
             return None
         longer = sound if stretch == 1 else stretched(sound, stretch)
-        return replace(longer, waveform=F.pad(longer.waveform, (-round(offset * sound.rate), 0)))
+        return longer.moved(-offset)
 
     return replace(clip, voice=voice)
 

@@ -69,6 +69,14 @@ def test_an_added_sound_begins_at_its_sample() -> None:
     assert early.waveform[0, 0] == pytest.approx(0.25, abs=1e-4)
 
 
+def test_an_added_sound_that_ends_before_the_picture_begins_is_silence() -> None:
+    own, added = tone(2.0, 0.1), tone(1.0, 0.3, 24_000)
+    for at in (-1.0, -2.0, -3600.0):
+        assert torch.equal(mixed(own, added, at=at).waveform, own.waveform)
+        alone = mixed(None, added, at=at, rate=44_100, loudness=-14.0)
+        assert alone.waveform.shape == (1, 88_200) and not alone.waveform.any()
+
+
 def test_levels_fades_and_silence() -> None:
     own, added = tone(2.0, 0.2), tone(2.0, 0.1)
     assert mixed(own, added, added_db=-60.0).waveform.abs().max() == pytest.approx(0.2, abs=1e-3)

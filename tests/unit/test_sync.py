@@ -217,6 +217,13 @@ def test_aligning_keeps_rate_and_channels_and_what_lies_after_the_picture() -> N
     assert torch.equal(mended.waveform, wave[:, 22_050:])
 
 
+def test_a_track_that_is_moved_out_of_the_picture_is_silence() -> None:
+    second = clip(bouncing(HITS), rings(HITS)[:, :RATE])
+    for offset, stretch in ((1.0, 1.0), (2.0, 1.0), (60.0, 1.5), (-60.0, 1.0)):
+        mended = aligned(second, offset, stretch).sound
+        assert mended is not None and mended.waveform.shape == (1, SECONDS * RATE) and not mended.waveform.any()
+
+
 def test_aligning_does_nothing_before_the_sound_is_heard() -> None:
     def never(*span: int) -> None:
         raise AssertionError("something was read")
