@@ -78,10 +78,13 @@ def with_sound(clip: Clip, added: Sound | None, mix: Mix) -> Clip:
 
 def resampled(sound: Sound, rate: int) -> Sound:
     """The same sound at another rate, band-limited."""
-    # The filter takes no empty sound.
-    if sound.rate == rate or not sound.waveform.shape[1]:
-        return replace(sound, rate=rate)
-    return Sound(torchaudio.functional.resample(sound.waveform, sound.rate, rate), rate)
+    return Sound(resample(sound.waveform, sound.rate, rate), rate)
+
+
+def resample(wave: Tensor, rate: int, target: int) -> Tensor:
+    """Waveforms `[..., samples]` of one sample rate at another, band-limited."""
+    # The filter takes no empty waveform.
+    return wave if rate == target or not wave.shape[-1] else torchaudio.functional.resample(wave, rate, target)
 
 
 def with_channels(sound: Sound, channels: int) -> Sound:

@@ -8,11 +8,11 @@ from typing import Any
 import comfy.model_management
 import comfy.sd
 import torch
-import torchaudio.functional
 from torch import Tensor, nn
 
 from ..clip.clip import Sound
 from ..clip.decode import decoded_frames
+from ..clip.sound import resample
 from ..clock import Grid
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
@@ -159,8 +159,3 @@ def picture_of(samples: Tensor) -> Tensor:
 def sound_of(samples: Tensor) -> Tensor:
     """The audio stream of joint latents, or the latent itself."""
     return samples.unbind()[-1] if samples.is_nested else samples
-
-
-def resample(wave: Tensor, rate: int, target: int) -> Tensor:
-    """Sound at another sample rate."""
-    return wave if rate == target else torchaudio.functional.resample(wave, rate, target)
