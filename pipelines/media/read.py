@@ -29,7 +29,7 @@ BEYOND = 60
 
 @dataclass(frozen=True)
 class FileFrames:
-    """The frames of a file, as they are: a clip whose source this is shows exactly its picture."""
+    """The frames of a file, as they are shown: a clip whose source this is shows exactly its picture."""
 
     path: Path
     shape: VideoShape
@@ -39,7 +39,10 @@ class FileFrames:
 
 
 def read(path: Path) -> Clip:
-    """A clip that decodes `path` as its frames are asked for. Raises ValueError for what is not a video file."""
+    """A clip that decodes `path` as its frames are asked for, turned as a player shows them.
+
+    Raises ValueError for what is not a video file.
+    """
     with _open(path) as container:
         if not container.streams.video:
             raise ValueError(f"{path.name} has no picture. Give a video file.")
@@ -53,7 +56,7 @@ def read(path: Path) -> Clip:
         listed = len(stream.index_entries) if "mp4" in container.format.name and stream.frames else frames
         if frames > min(listed + MISSING, path.stat().st_size) or fps * LONGEST < 1:
             raise ValueError(f"{path.name} is no video of {frames} frames at {fps} a second: its header lies.")
-        shape = VideoShape(stream.codec_context.width, stream.codec_context.height, frames, fps)
+        shape = VideoShape(*_shown_size(container, stream), frames, fps)
         lineage = {"file": path.name}
 
     return Clip(shape, FileFrames(path, shape), lambda: read_sound(path, 2 * shape.seconds + BEYOND), lineage, (path,))
@@ -142,12 +145,16 @@ def _frames(path: Path, shape: VideoShape, start: int, stop: int) -> Iterator[Te
                     position += 1
                 if position >= stop:
                     return
-                if (frame.width, frame.height) != (shape.width, shape.height):
+                swapped, mirrored = _turn(frame)
+                width, height = (frame.height, frame.width) if swapped else (frame.width, frame.height)
+                if (width, height) != (shape.width, shape.height):
                     raise ValueError(
-                        f"The picture of {path.name} is {frame.width} x {frame.height} from frame {index} on, and not "
+                        f"The picture of {path.name} is {width} x {height} from frame {index} on, and not "
                         f"{shape.width} x {shape.height} as it says. Re-encode it at one size."
                     )
-                latest, last = torch.from_numpy(frame.to_ndarray(format="rgb24"))[None], frame
+                pixels = torch.from_numpy(frame.to_ndarray(format="rgb24"))
+                pixels = pixels.transpose(0, 1) if swapped else pixels
+                latest, last = (pixels.flip(mirrored) if mirrored else pixels).contiguous()[None], frame
         except av.error.FFmpegError as error:
             raise ValueError(f"{path.name} is damaged after frame {position}: {error}.") from error
         if latest is None:
@@ -158,6 +165,32 @@ def _frames(path: Path, shape: VideoShape, start: int, stop: int) -> Iterator[Te
         while position < stop:
             yield latest
             position += 1
+
+
+def _shown_size(container: Any, stream: Any) -> tuple[int, int]:
+    """Width and height of the picture as it is shown; only a decoded frame tells how it is turned."""
+    coded = stream.codec_context.width, stream.codec_context.height
+    try:
+        frame = next(container.decode(stream), None)
+    except av.error.FFmpegError:
+        # Whoever asks for frames is told what is wrong with them.
+        return coded
+    return coded[::-1] if frame is not None and _turn(frame)[0] else coded
+
+
+def _turn(frame: Any) -> tuple[bool, list[int]]:
+    """How to set a frame upright: whether to swap its sides, and which of the axes `[H, W]` to mirror then.
+
+    A phone stores the picture as its sensor lies, with a matrix of how it was held: what is at (x, y) is shown at
+    (a x + c y, b x + d y). Angles between right ones are rounded.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, []
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+    swapped = abs(b) + abs(c) > abs(a) + abs(d)
+    down, right = (b, c) if swapped else (d, a)
+    return swapped, [axis for axis, step in enumerate((down, right)) if step < 0]
 
 
 def _index(frame: Any, begin: Fraction, fps: Fraction) -> int:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -86,6 +87,56 @@ def test_a_picture_that_nothing_was_done_to_is_not_coded_again(tmp_path: Path, n
     assert not torch.equal(pixels(smaller), pixels(first))
     shorter = read(write(trim(first, 3, 30), tmp_path / f"short.{kind.extension}", kind, {}))
     assert int(pixels(shorter).float().mean((1, 2, 3)).argmax()) == FLASH - 3
+
+
+def corners(frames: int = 5, width: int = 64, height: int = 32) -> Clip:
+    """A black clip with a red left top and a blue right top, without sound."""
+    picture = torch.zeros(height, width, 3, dtype=torch.uint8)
+    picture[: height // 2, : width // 2, 0] = picture[: height // 2, width // 2 :, 2] = 200
+    shape = VideoShape(width, height, frames, Fraction(24))
+    return Clip(shape, lambda start, stop: iter([picture.expand(stop - start, -1, -1, -1)]), silent)
+
+
+def held(path: Path, *matrix: int) -> Path:
+    """The file with another display matrix (a, b, c, d) in the header of its first track."""
+    data = bytearray(path.read_bytes())
+    place = data.find(b"tkhd") + 44
+    a, b, c, d = (step << 16 for step in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+UPRIGHT: dict[str, tuple[tuple[int, int, int, int], Callable[[torch.Tensor], torch.Tensor]]] = {
+    "as stored": ((1, 0, 0, 1), lambda frame: frame),
+    "a quarter turn to the left": ((0, -1, 1, 0), lambda frame: frame.rot90(1)),
+    "upside down": ((-1, 0, 0, -1), lambda frame: frame.rot90(2)),
+    "a quarter turn to the right": ((0, 1, -1, 0), lambda frame: frame.rot90(3)),
+    "in a mirror": ((-1, 0, 0, 1), lambda frame: frame.flip(1)),
+    "turned in a mirror": ((0, 1, 1, 0), lambda frame: frame.transpose(0, 1)),
+}
+
+
+@pytest.mark.parametrize("name", ["mp4-h264", "mp4-hevc", "mp4-av1"])
+@pytest.mark.parametrize("turn", list(UPRIGHT))
+def test_a_video_is_read_as_the_phone_was_held(tmp_path: Path, turn: str, name: str) -> None:
+    how, upright = UPRIGHT[turn]
+    kind = find_format(name)
+    clip = read(held(write(corners(), tmp_path / "phone.mp4", kind, {}), *how))
+    wanted = upright(pixels(corners(1))[0]).float()
+
+    def assert_upright(made: Clip) -> None:
+        assert (made.shape.height, made.shape.width) == wanted.shape[:2]
+        assert all((frame.float() - wanted).abs().mean() < 8 for frame in pixels(made))
+
+    assert_upright(clip)
+    # A coded picture is copied with its matrix, and one that is coded again has none: both are shown upright.
+    for made, turned in ((clip, name != "mp4-av1" and turn != "as stored"), (trim(clip, 1, 3), False)):
+        path = write(made, tmp_path / "made.mp4", kind, {})
+        assert_upright(read(path))
+        with av.open(str(path)) as container:
+            matrix = next(container.decode(video=0)).side_data.get("DISPLAYMATRIX")
+            assert (matrix is not None) == turned
 
 
 def test_another_format_codes_the_picture_again(tmp_path: Path) -> None:
