@@ -93,12 +93,6 @@ def read_sound(path: Path, seconds: Fraction) -> Sound | None:
     return Sound(torch.nn.functional.pad(waveform, (lead or 0, 0))[:, :room], stream.rate)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The file's own tags, for example `workflow` and `prompt`, in lower case: Matroska stores them in upper case."""
-    with _open(path) as container:
-        return {key.lower(): value for key, value in container.metadata.items()}
-
-
 def _open(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")

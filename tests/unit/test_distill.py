@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tags import read_tags
 from weights import write_checkpoint
 
 from kinetophone.pipelines import cli
 from kinetophone.pipelines.generate import Request, generate
-from kinetophone.pipelines.media.read import read_metadata
 from kinetophone.pipelines.model.config import DEBUG
 from kinetophone.pipelines.sampling.denoise import guided_denoiser
 from kinetophone.pipelines.sampling.guidance import Guidance
@@ -219,7 +219,7 @@ def test_turbo_has_no_guidance_of_its_own(tmp_path: Path, capsys: pytest.Capture
 def test_the_command_makes_a_draft_with_turbo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["a red ball bounces", "--turbo", "--size", "128x64", "--seconds", "0.5", "-o", str(tmp_path / "a.mp4")]
     assert cli.main(arguments) == 0
-    made = json.loads(read_metadata(tmp_path / "a.mp4")["kinetophone"])
+    made = json.loads(read_tags(tmp_path / "a.mp4")["kinetophone"])
     card = read_card(DEFAULT_CARD)
     assert made["steps"] == card.turbo_steps and made["turbo"] == read_adapter(card.turbo_path).digest
     assert made["guidance"]["video"] == made["guidance"]["audio"] == 1

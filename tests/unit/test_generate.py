@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tags import read_tags
 
 from kinetophone.pipelines import cli, world
 from kinetophone.pipelines.generate import Request, generate
-from kinetophone.pipelines.media.read import read, read_metadata
+from kinetophone.pipelines.media.read import read
 from kinetophone.pipelines.sampling.guidance import Guidance
 from kinetophone.pipelines.text.reading import split
 from kinetophone.pipelines.weights.card import DEFAULT_CARD, read_card
@@ -73,7 +74,7 @@ def test_the_command_writes_a_file_that_says_how_it_was_made(checkpoint: Path, t
     assert code == 0 and streams.out.strip() == str(out)
     assert "130 x 64" in streams.err and "zebra" in streams.err
     assert read(out).shape.width == 128
-    assert '"prompt": "a red zebra"' in read_metadata(out)["kinetophone"]
+    assert '"prompt": "a red zebra"' in read_tags(out)["kinetophone"]
 
 
 def test_the_command_marks_and_signs_what_it_makes(checkpoint: Path, tmp_path: Path, capsys) -> None:
@@ -84,7 +85,7 @@ def test_the_command_marks_and_signs_what_it_makes(checkpoint: Path, tmp_path: P
 
     signed = made("a.mp4", "--identity", str(tmp_path / "me"))
     plain = made("b.mp4", "--badge", "", "--disclosure", "none")
-    assert "artificial intelligence" in read_metadata(signed)["comment"] and "comment" not in read_metadata(plain)
+    assert "artificial intelligence" in read_tags(signed)["comment"] and "comment" not in read_tags(plain)
     assert (pixels(read(signed))[0, :16].int() - pixels(read(plain))[0, :16].int()).abs().max() > 40
     capsys.readouterr()
     assert cli.main(["verify", str(signed)]) == 0

@@ -16,7 +16,7 @@ from torch import Tensor
 from kinetophone.pipelines import cli
 from kinetophone.pipelines.clip.clip import Clip, Sound, silent
 from kinetophone.pipelines.clip.sound import resampled
-from kinetophone.pipelines.clip.stages import concatenate, resize, trim
+from kinetophone.pipelines.clip.stages import scale, trim
 from kinetophone.pipelines.marks.detect import detect
 from kinetophone.pipelines.marks.invisible import invisibly_marked
 from kinetophone.pipelines.marks.payload import CODED_BITS, decode, encode, payload_of, shown
@@ -57,6 +57,25 @@ def cropped(clip: Clip, share: float) -> Clip:
             yield chunk[:, 11 : 11 + height, 23 : 23 + width]
 
     return replace(clip, shape=replace(clip.shape, width=width, height=height), source=source)
+
+
+def scaled(clip: Clip, width: int, height: int) -> Clip:
+    def source(start: int, stop: int) -> Iterator[Tensor]:
+        for chunk in clip.frames(start, stop):
+            yield scale(chunk, width, height)
+
+    return replace(clip, shape=replace(clip.shape, width=width, height=height), source=source)
+
+
+def joined(*clips: Clip) -> Clip:
+    """Clips of one length, one after the other."""
+    frames = clips[0].shape.frames
+
+    def source(start: int, stop: int) -> Iterator[Tensor]:
+        for index, clip in enumerate(clips):
+            yield from clip.frames(max(0, start - index * frames), stop - index * frames)
+
+    return replace(clips[0], shape=replace(clips[0].shape, frames=len(clips) * frames), source=source)
 
 
 def through_a_file(clip: Clip, folder: Path, kind: str = "mp4-h264", quality: str = "standard") -> Clip:
@@ -113,9 +132,9 @@ def test_the_picture_s_mark_survives(change: str, tmp_path: Path) -> None:
     marked = invisibly_marked(textured(48), PAYLOAD, KEY)
     changed = {
         "compressed": lambda: through_a_file(marked, tmp_path, quality="small"),
-        "half": lambda: through_a_file(resize(marked, 320, 180), tmp_path),
+        "half": lambda: through_a_file(scaled(marked, 320, 180), tmp_path),
         "cropped": lambda: cropped(marked, 0.8),
-        "cropped and scaled": lambda: through_a_file(resize(cropped(marked, 0.8), 640, 360), tmp_path),
+        "cropped and scaled": lambda: through_a_file(scaled(cropped(marked, 0.8), 640, 360), tmp_path),
         "cut": lambda: through_a_file(trim(marked, 20, 12), tmp_path),
     }[change]()
     assert detect(changed, KEY).payloads == (shown(PAYLOAD),)
@@ -140,8 +159,8 @@ def test_the_sound_s_mark_survives_even_in_steady_tones(change: str, tmp_path: P
 
 def test_it_says_which_part_of_the_time_and_of_the_picture_is_marked() -> None:
     clip = textured(48)
-    joined = concatenate([clip, invisibly_marked(clip, PAYLOAD, KEY), invisibly_marked(clip, 7, KEY)])
-    spans = {mark.payload: (mark.start, mark.end) for mark in detect(joined, KEY).picture}
+    three = joined(clip, invisibly_marked(clip, PAYLOAD, KEY), invisibly_marked(clip, 7, KEY))
+    spans = {mark.payload: (mark.start, mark.end) for mark in detect(three, KEY).picture}
     assert spans == {shown(PAYLOAD): (2.0, 4.0), shown(7): (4.0, 6.0)}
     marked = invisibly_marked(clip, PAYLOAD, KEY)
 

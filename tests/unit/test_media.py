@@ -12,12 +12,13 @@ from pathlib import Path
 import av
 import pytest
 import torch
+from tags import read_tags
 
 from kinetophone.pipelines.clip.clip import Clip, Sound, silent
-from kinetophone.pipelines.clip.stages import concatenate, resize, trim
+from kinetophone.pipelines.clip.stages import trim
 from kinetophone.pipelines.clock import samples_of
 from kinetophone.pipelines.media.formats import DEFAULT_FORMAT, find_format, formats, parse_format
-from kinetophone.pipelines.media.read import read, read_metadata
+from kinetophone.pipelines.media.read import read
 from kinetophone.pipelines.media.write import write, write_to
 from kinetophone.pipelines.types import VideoShape
 
@@ -64,7 +65,7 @@ def test_every_format_reads_back_as_written(tmp_path: Path, name: str) -> None:
     sound = again.sound
     assert sound is not None and sound.waveform.shape[1] == samples_of(25, Fraction(24), sound.rate)
     assert abs(int(sound.waveform[0].abs().argmax()) / sound.rate - FLASH / 24) < 0.001
-    assert json.loads(read_metadata(path)["workflow"]) == {"nodes": []}
+    assert json.loads(read_tags(path)["workflow"]) == {"nodes": []}
 
 
 @pytest.mark.parametrize("name", ["mp4-h264", "mp4-hevc"])
@@ -272,7 +273,7 @@ def test_any_span_of_a_file_can_be_read(tmp_path: Path) -> None:
         assert torch.equal(pixels(clip, start, stop), whole[start:stop])
 
 
-def test_trim_and_resize_are_lazy_and_exact() -> None:
+def test_trimming_is_lazy_and_exact() -> None:
     asked = []
     base = flash_and_click()
 
@@ -280,8 +281,8 @@ def test_trim_and_resize_are_lazy_and_exact() -> None:
         asked.append((start, stop))
         yield from base.source(start, stop)
 
-    clip = resize(trim(Clip(base.shape, source, base.voice), 10, 5), 32, 16)
-    assert asked == [] and clip.shape == VideoShape(32, 16, 5, Fraction(24))
+    clip = trim(Clip(base.shape, source, base.voice), 10, 5)
+    assert asked == [] and clip.shape == VideoShape(64, 64, 5, Fraction(24))
     frames = pixels(clip)
     assert asked == [(10, 15)]
     assert int(frames.float().mean((1, 2, 3)).argmax()) == FLASH - 10
@@ -291,38 +292,6 @@ def test_trim_and_resize_are_lazy_and_exact() -> None:
         trim(base, 20, 10)
 
 
-def test_thirty_five_clips_do_not_drift() -> None:
-    fps, rate = Fraction(30000, 1001), 44100
-    clips = [flash_and_click(17, fps=fps, rate=rate) for _ in range(35)]
-    joined = concatenate(clips)
-    assert joined.sound is not None and joined.sound.waveform.shape[1] == samples_of(35 * 17, fps, rate)
-    clicks = joined.sound.waveform[0].nonzero().flatten().tolist()
-    wanted = [(n * 17 + FLASH) / fps * rate for n in range(35)]
-    assert len(clicks) == 35
-    assert max(abs(click - float(want)) for click, want in zip(clicks, wanted, strict=True)) <= 1
-    brightness = pixels(joined).float().mean((1, 2, 3))
-    assert (brightness > 200).nonzero().flatten().tolist() == [n * 17 + FLASH for n in range(35)]
-
-
-def test_thirty_five_files_joined_do_not_drift_in_the_file(tmp_path: Path) -> None:
-    fps, rate = Fraction(30000, 1001), 48000
-    parts = [read(write(flash_and_click(17, fps=fps, rate=rate), tmp_path / "part.mp4", H264, {}))] * 35
-    again = read(write(concatenate(parts), tmp_path / "joined.mp4", H264, {}))
-    assert again.shape.frames == 35 * 17 and again.sound is not None
-    flashes = (pixels(again).float().mean((1, 2, 3)) > 200).nonzero().flatten().tolist()
-    assert flashes == [n * 17 + FLASH for n in range(35)]
-    first = samples_of(17, fps, rate)
-    for n in (0, 1, 17, 34):
-        start = samples_of(n * 17, fps, rate)
-        click = start + int(again.sound.waveform[0, start : start + first].abs().argmax())
-        # Coded twice, each within a millisecond, however late in the file.
-        assert abs(click / rate - float((n * 17 + FLASH) / fps)) < 0.001
-
-
-def test_clips_that_do_not_fit_together_are_refused() -> None:
-    with pytest.raises(ValueError, match="clip 2 has 32 x 64"):
-        concatenate([flash_and_click(), flash_and_click(width=32)])
-    with pytest.raises(ValueError, match="at least one"):
-        concatenate([])
+def test_a_clip_without_pixels_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one pixel"):
         Clip(VideoShape(0, 4, 1, Fraction(24)), flash_and_click().source, silent)

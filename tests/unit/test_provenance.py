@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tags import read_tags
 
 from kinetophone.pipelines.cli import main
 from kinetophone.pipelines.clip.clip import Clip, silent
 from kinetophone.pipelines.marks.identity import KEY, NAME, SETTINGS, Identity, own_identity
 from kinetophone.pipelines.marks.provenance import CHECKSUM_BOX, OWN_ASSERTION, Making, Verdict, _tree, sign, verify
 from kinetophone.pipelines.media.formats import DEFAULT_FORMAT, find_format
-from kinetophone.pipelines.media.read import read, read_metadata
+from kinetophone.pipelines.media.read import read
 from kinetophone.pipelines.media.write import write
 from kinetophone.pipelines.types import VideoShape
 
@@ -41,7 +42,7 @@ def test_a_signed_file_says_how_it_was_made(tmp_path: Path, me: Identity) -> Non
     assert {"seed": 7} in [entry["data"] for entry in active["assertions"] if entry["label"] == OWN_ASSERTION]
     assert verify(path).state == "Valid" and "nobody you trust" in verify(path).text
     # The file plays as before, and its workflow is still inside.
-    assert read(path).shape.frames == 6 and read_metadata(path)["workflow"] == "{}"
+    assert read(path).shape.frames == 6 and read_tags(path)["workflow"] == "{}"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.mp4"]
 
 
