@@ -119,8 +119,9 @@ def file_of(video: Any) -> Path | None:
     """The file that a VIDEO is, unchanged; None for one that is made, or changed on the way."""
     if isinstance(video, StreamVideo):
         return video.file
-    source = video.get_stream_source() if _is_file(video) else None
-    return Path(source) if isinstance(source, str) else None
+    # Only the host's file videos give a path without encoding first.
+    source = video.get_stream_source() if type(video).__name__ == "VideoFromFile" else None
+    return Path(source) if isinstance(source, str) and not _is_edited(video, source) else None
 
 
 def clip_of(video: Any) -> Clip:
@@ -184,7 +185,16 @@ def _host_format(container: Any, codec: Any) -> Format:
     return find_format(BY_HOST_NAME[names])
 
 
-def _is_file(video: Any) -> bool:
-    """Only the host's file videos give a path without encoding first; a trimmed one must not lose its trim."""
-    trimmed = getattr(video, "get_active_trim_window", lambda: None)()
-    return type(video).__name__ == "VideoFromFile" and not trimmed
+def _is_edited(video: Any, source: str) -> bool:
+    """Whether the host trimmed, cropped or scaled a file on the way, which it keeps to itself until somebody reads it.
+
+    Its newest versions can be asked. Those before are compared with the file as it is.
+    """
+    if hasattr(video, "has_pending_frame_edits"):
+        return any(video.get_active_trim_window()) or video.has_pending_frame_edits()
+    whole = type(video)(source)
+    try:
+        return (video.get_duration(), video.get_dimensions()) != (whole.get_duration(), whole.get_dimensions())
+    except (OSError, ValueError):
+        # Whoever reads a broken file says what is wrong with it.
+        return False
