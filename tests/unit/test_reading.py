@@ -62,6 +62,8 @@ SAID = {
     # Grounds have no colours of their own, and what is there is on them.
     "a cone on a green table": "a red cone on a wooden floor",
     "a cone in a warehouse": "a red cone on grey stone",
+    # Words that captions have within longer phrases alone are read as these.
+    "a cone in the desert, evening": "a red cone on the desert sand , at sunset",
     # The world knows only that one thing runs into another.
     "a red ball and a blue cube collide on snow": "a red ball crashes into a blue cube on snow",
     "two marbles crash into each other": "a red ball crashes into a blue ball",
