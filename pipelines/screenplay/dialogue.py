@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ SYLLABLES_PER_SECOND = 4.2
 # Scripts without spaces: one character is about one syllable (Chinese) or somewhat more (Japanese, Korean).
 CHARACTERS_PER_SECOND = 4.5
 SHORT_PAUSE, LONG_PAUSE = 0.18, 0.4
+# From the end of a line to the next, where nothing else is said.
+BREATH = 0.2
 _WORD = re.compile(r"[^\W\d_]+|\d", re.UNICODE)
 _VOWELS = re.compile(r"[aeiouyàâäáãåæèéêëìíîïòóôöõøùúûüýœ]+|[аеёиоуыэюя]|[αειουηω]+")
 _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
@@ -21,9 +24,10 @@ _DIGIT = 1.5
 
 @dataclass(frozen=True)
 class Fit:
-    """Seconds that a line has, and seconds that it needs."""
+    """A line, the second from which on it has its time, the seconds that it has, and those that it needs."""
 
     line: Line
+    start: float
     has: float
     needs: float
 
@@ -43,13 +47,16 @@ def speaking_seconds(text: str) -> float:
 
 
 def fits(screenplay: Screenplay) -> list[Fit]:
-    """Every line with the time until the next one, or until its shot ends."""
-    result = []
+    """Every line in order of time, with the time until the next later one, or until its shot ends.
+
+    Lines at the same time share it as they need it, one after the other.
+    """
+    result: list[Fit] = []
     for shot in screenplay.shots:
-        ends = [*(line.at for line in shot.lines), shot.end][1:]
-        result += [
-            Fit(line, end - line.at, speaking_seconds(line.text)) for line, end in zip(shot.lines, ends, strict=False)
-        ]
+        together = [list(lines) for _, lines in itertools.groupby(sorted(shot.lines, key=_at), key=_at)]
+        ends = [*(lines[0].at for lines in together), shot.end][1:]
+        for lines, end in zip(together, ends, strict=True):
+            result += _shared(lines, end)
     return result
 
 
@@ -69,6 +76,22 @@ def summary(screenplay: Screenplay) -> str:
     counts = [f"{len(screenplay.shots)} shots" if len(screenplay.shots) > 1 else "1 shot"]
     counts += [f"{lines} lines of dialogue" if lines > 1 else "1 line of dialogue"] if lines else []
     return "\n".join([f"{screenplay.seconds:g} s, {', '.join(counts)}.", *dialogue_notes(screenplay)])
+
+
+def _at(line: Line) -> float:
+    return line.at
+
+
+def _shared(lines: list[Line], end: float) -> list[Fit]:
+    """The time until `end` in parts for lines that begin together, as long as each needs them."""
+    needs = [speaking_seconds(line.text) for line in lines]
+    # What has no word to say is given some time, too.
+    parts = [max(need, 1 / SYLLABLES_PER_SECOND) for need in needs]
+    room, start, result = (end - lines[0].at) / sum(parts), lines[0].at, []
+    for line, need, part in zip(lines, needs, parts, strict=True):
+        result.append(Fit(line, start, part * room, need))
+        start += part * room
+    return result
 
 
 def _syllables(word: str) -> float:

@@ -6,13 +6,14 @@ after it. So nothing is lost, and what is invented can be seen and turned down.
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import re
 from dataclasses import dataclass, replace
 
 from ..types import TIME_STEP, Line, Screenplay, Shot, Writer
-from .dialogue import dialogue_notes, speaking_seconds
+from .dialogue import BREATH, dialogue_notes, speaking_seconds
 from .document import FORMAT, from_data
 from .options import STYLES, TARGETS
 from .storyboard import parse
@@ -180,12 +181,12 @@ def _joined(prompt: str, additions: list[str], form: str) -> str:
 
 
 def _timed(lines: tuple[Line, ...], seconds: float) -> tuple[Line, ...]:
-    """The lines one after the other, each when the one before it has been said."""
-    placed, at = [], 0.0
-    for line in lines:
-        placed.append(replace(line, at=round(min(at, seconds * 0.95), 3)))
-        at += speaking_seconds(line.text) + 0.2
-    return tuple(placed)
+    """The lines one after the other, each when the one before it has been said; closer where that takes too long."""
+    needs = [speaking_seconds(line.text) + BREATH for line in lines]
+    closer = min(1.0, seconds / max(sum(needs), 1e-6))
+    starts = itertools.accumulate(needs, initial=0.0)
+    # Rounded down, so that the last of many lines stays before the end.
+    return tuple(replace(line, at=int(at * closer * 1000) / 1000) for line, at in zip(lines, starts, strict=False))
 
 
 def _document(body: str) -> Screenplay | None:

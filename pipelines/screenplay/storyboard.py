@@ -16,7 +16,7 @@ import re
 from dataclasses import replace
 
 from ..types import Cue, Line, Screenplay, Shot, Writer
-from .dialogue import speaking_seconds
+from .dialogue import BREATH, speaking_seconds
 from .document import MAX_CHARACTERS, from_json
 
 HEADERS = ("style", "language", "negative")
@@ -112,11 +112,15 @@ def _with_field(shot: Shot, piece: str, number: int, column: int) -> Shot:
 
 
 def _after(shot: Shot) -> float:
-    """When the next line can begin: with the shot, or when the line before it has been said."""
+    """When the next line can begin: with the shot, or when the line before it has been said.
+
+    Where the shot ends before that, both share the time of the line before.
+    """
     if not shot.lines:
         return shot.start
     last = shot.lines[-1]
-    return round(min(last.at + speaking_seconds(last.text) + 0.2, shot.end - 0.01), 2)
+    said = round(last.at + speaking_seconds(last.text) + BREATH, 2)
+    return said if said < shot.end else last.at
 
 
 def _seconds(text: str, number: int, column: int) -> float:

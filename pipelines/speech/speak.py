@@ -10,7 +10,7 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from ..screenplay.dialogue import Fit, fits
+from ..screenplay.dialogue import BREATH, Fit, fits
 from ..types import Screenplay
 from . import align
 from .voice import RATE, VOICES, engine, say
@@ -59,9 +59,10 @@ def speak(
     seed: int = 0,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Speech:
-    """Say every line. `voices` has one `SPEAKER: voice` a line; others get voices in turn.
+    """Say every line, in order of time. `voices` has one `SPEAKER: voice` a line; others get voices in turn.
 
-    With `hurry`, a line that does not fit is said up to 1.35 times as fast. `report` hears of every line.
+    Lines at the same time follow one another. With `hurry`, a line that does not fit is said up to 1.35 times as fast;
+    what lies after the end of the screenplay is cut off. `report` hears of every line.
     Raises ValueError when nobody speaks or a voice is unknown.
     """
     lines = fits(screenplay)
@@ -73,9 +74,13 @@ def speak(
     track = torch.zeros(1, round(screenplay.seconds * RATE))
     spoken, notes = [], [] if align.can_align() else ["Words are not timed: pip install pocketsphinx adds that."]
     for number, fit in enumerate(lines, 1):
-        line, speech, note = _said(fit, cast[fit.line.speaker], pace, hurry, seed)
-        at = round(line.start * RATE)
-        part = speech[: track.shape[1] - at]
+        follows = bool(spoken) and fit.start > fit.line.at
+        start = max(spoken[-1].end, min(spoken[-1].end + BREATH, fit.start)) if follows else fit.line.at
+        line, speech, note = _said(fit, start, cast[fit.line.speaker], pace, hurry, seed)
+        at = round(start * RATE)
+        if at >= track.shape[1]:
+            note = f"{line.speaker}, at {fit.line.at:g} s: the line is not heard; those before it take all the time."
+        part = speech[: max(0, track.shape[1] - at)]
         track[0, at : at + len(part)] += part
         spoken.append(line)
         notes += [note] if note else []
@@ -103,23 +108,24 @@ def casting(speakers: list[str], voices: str) -> dict[str, str]:
     return {speaker: cast[speaker.upper()] for speaker in speakers}
 
 
-def _said(fit: Fit, voice: str, pace: float, hurry: bool, seed: int) -> tuple[Spoken, Tensor, str]:
-    """A line, its speech, and a note where it does not fit."""
-    line = fit.line
+def _said(fit: Fit, start: float, voice: str, pace: float, hurry: bool, seed: int) -> tuple[Spoken, Tensor, str]:
+    """A line said from `start` seconds on, its speech, and a note where it does not fit."""
+    # The line before it may leave some of its time.
+    line, has = fit.line, max(fit.has, fit.start + fit.has - start)
     speech = say(line.text, voice, pace, seed)
-    if hurry and len(speech) > fit.has * RATE:
-        pace *= min(FASTEST, len(speech) / RATE / fit.has * 1.03)
+    if hurry and len(speech) > has * RATE:
+        pace *= min(FASTEST, len(speech) / RATE / has * 1.03)
         speech = say(line.text, voice, pace, seed)
     seconds = len(speech) / RATE
     words: tuple[align.Word, ...] = ()
     if align.can_align():
         slower = torchaudio.functional.resample(speech, RATE, align.RATE)
-        words = tuple(word.moved(line.at) for word in align.align(slower, line.text, engine().g2p))
+        words = tuple(word.moved(start) for word in align.align(slower, line.text, engine().g2p))
     note = ""
-    if seconds > fit.has + 0.02:
+    if seconds > has + 0.02:
         note = (
-            f"{line.speaker}, at {line.at:g} s: the line lasts {seconds:.1f} s and has {fit.has:.1f} s; it needs "
-            f"{seconds - fit.has:.1f} s more, and runs into what follows."
+            f"{line.speaker}, at {line.at:g} s: the line lasts {seconds:.1f} s and has {has:.1f} s; it needs "
+            f"{seconds - has:.1f} s more, and runs into what follows."
         )
-    end = round(line.at + seconds, 3)
-    return Spoken(line.speaker, voice, line.text, line.at, end, round(pace, 3), words), speech, note
+    end = round(start + seconds, 3)
+    return Spoken(line.speaker, voice, line.text, round(start, 3), end, round(pace, 3), words), speech, note

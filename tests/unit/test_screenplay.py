@@ -138,6 +138,23 @@ def test_a_line_that_does_not_fit_says_how_much_is_missing() -> None:
     assert dialogue_notes(parse('0-4 a robot stands | ROBOT: "Hello."')) == []
 
 
+def test_lines_at_one_time_share_the_time_until_the_next_later_one() -> None:
+    first, second, third = fits(parse('0-4 a robot | CY@3: "No." | ANNA@1: "Hello, hello." | BO@1: "Hello there."'))
+    assert [fit.line.speaker for fit in (first, second, third)] == ["ANNA", "BO", "CY"]
+    assert (first.start, third.start, third.has) == (1, 3, 1)
+    assert second.start == pytest.approx(1 + first.has) and first.has + second.has == pytest.approx(2)
+    assert dialogue_notes(parse('0-1 a robot | ANNA@0.9: "Hello there." | BO@0.9: "Hello."'))[1].startswith(
+        "BO, at 0.9"
+    )
+
+
+def test_lines_that_a_shot_or_a_prompt_has_no_time_for_stay_inside_it() -> None:
+    crowded = parse('0-1 a robot | A: "Where is the ball?" | B: "Under the sofa." | C: "No it is not."')
+    assert all(fit.has > 0.2 for fit in fits(crowded))
+    many = write_built_in(Brief(" ".join(f'"{number}"' for number in range(3000)), 1.0)).screenplay
+    assert len(many.shots[0].lines) == 3000 and parse(format_storyboard(many)).shots[0].lines[-1].at < 1
+
+
 @pytest.mark.parametrize("case", PROMPTS, ids=[case["prompt"][:40] for case in PROMPTS])
 def test_nothing_that_the_user_said_is_lost_or_decided_again(case: dict) -> None:
     for target in TARGETS:

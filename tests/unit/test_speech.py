@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import json
 
 import pytest
 import torch
 import torchaudio
 
+from kinetophone.pipelines.screenplay.recaption import Brief, write_built_in
 from kinetophone.pipelines.screenplay.storyboard import parse
 from kinetophone.pipelines.speech import align, voice
-from kinetophone.pipelines.speech.speak import casting, speak
+from kinetophone.pipelines.speech.speak import FASTEST, casting, speak
 from kinetophone.pipelines.speech.voice import RATE, VOICES, engine, say
 
 BOARD = """0-3 a robot waves | ROBOT@0.5: "Hello, my name is Zorblax 7!"
@@ -76,6 +78,46 @@ def test_a_line_that_does_not_fit_is_hurried_or_reported() -> None:
     hopeless = speak(parse('0-0.5 a robot | ROBOT: "The rain has stopped at last, my friend."'))
     assert "more, and runs into what follows" in hopeless.notes[0]
     assert hopeless.waveform.shape == (1, RATE // 2)
+
+
+@pytest.mark.parametrize(
+    "board",
+    [
+        '0-4 a robot | ANNA@1: "Hello there." | BO@1: "Good night."',
+        '0-1 a robot | ANNA: "Where is the ball today?" | BO: "Under the sofa, I think." | CY: "No it is not."',
+        '0-2 a robot | ANNA@1.99: "Where is the ball?" | BO@1.99: "Under the sofa." | CY@1.99: "No it is not."',
+    ],
+)
+@pytest.mark.parametrize("hurry", [True, False])
+def test_lines_at_one_time_follow_one_another(board: str, hurry: bool) -> None:
+    screenplay = parse(board)
+    speech = speak(screenplay, hurry=hurry)
+    assert speech.waveform.shape == (1, round(screenplay.seconds * RATE)) and speech.waveform.isfinite().all()
+    assert [line.speaker for line in speech.lines] == ["ANNA", "BO", "CY"][: len(speech.lines)]
+    for line, following in itertools.pairwise(speech.lines):
+        assert following.start >= line.end - 0.001
+    for line in speech.lines:
+        assert 1 <= line.pace <= (FASTEST if hurry else 1)
+        late = line.end > screenplay.seconds
+        assert not late or any(note.startswith(line.speaker) for note in speech.notes), speech.report()
+
+
+def test_a_line_that_nothing_is_left_for_is_not_heard_and_the_report_says_so() -> None:
+    board = '0-2 a robot | ANNA@1.9: "Where is the ball today?" | BO@1.9: "Under the sofa."'
+    assert "BO, at 1.9 s: the line is not heard" in speak(parse(board)).report()
+
+
+def test_lines_out_of_order_are_said_in_order_of_time() -> None:
+    speech = speak(parse('0-4 a robot | ANNA@2: "Hello there." | BO@1: "Good night."'))
+    assert [(line.speaker, line.start, line.pace) for line in speech.lines] == [("BO", 1, 1), ("ANNA", 2, 1)]
+    assert onset(speech.waveform, 0) == pytest.approx(1, abs=0.06) and not speech.notes
+
+
+def test_every_line_of_a_prompt_that_is_too_short_for_them_is_heard() -> None:
+    prompt = 'Anna says "Where is the ball?" Bo says "Under the sofa." Cy says "No it is not." Di says "It is."'
+    speech = speak(write_built_in(Brief(prompt, 1.0)).screenplay)
+    assert [line.speaker for line in speech.lines] == ["ANNA", "BO", "CY", "DI"]
+    assert all(line.start < 0.9 for line in speech.lines) and len(speech.notes) == 4
 
 
 def test_speakers_get_voices() -> None:
