@@ -103,7 +103,8 @@ def _with_field(shot: Shot, piece: str, number: int, column: int) -> Shot:
         return replace(shot, blend=_seconds(value.removesuffix("s").strip(), number, column))
     if key.lower() == "sound":
         return replace(shot, cues=(*shot.cues, Cue(shot.start if at is None else at, value)))
-    if key.isupper():
+    # Scripts without capitals count as written in them.
+    if key == key.upper():
         if len(value) < 2 or value[0] not in '"“' or value[-1] not in '"”':
             raise _error(number, column, f'what {key} says stands in quotes, such as {key}: "Hello."')
         spoken = Line(_after(shot) if at is None else at, key, value[1:-1].strip())

@@ -57,6 +57,17 @@ def test_what_is_written_is_read_back() -> None:
     assert to_json(from_json(to_json(screenplay))) == to_json(screenplay)
 
 
+@pytest.mark.parametrize("name", ["小明", "さくら", "דנה", "أحمد"])
+def test_speakers_of_scripts_without_capitals_speak(name: str) -> None:
+    assert [line.speaker for line in parse(f'0-2 a robot | {name}: "Hello."').shots[0].lines] == [name]
+    written = write_built_in(Brief(f'{name}: "Hello."', 2.0)).screenplay
+    kept, note = edited(written, format_storyboard(written), locked=True)
+    assert [(line.speaker, line.text) for line in kept.shots[0].lines] == [(name.upper(), "Hello.")]
+    assert note == "Locked. What comes in is the same."
+    with pytest.raises(ValueError, match=f"what {name} says stands in quotes"):
+        parse(f"0-2 a robot | {name}: Hello.")
+
+
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
