@@ -7,11 +7,12 @@
 A line starts with the time of the shot; after the caption come fields, each behind a bar: `camera`, `sound`, `blend`,
 or a speaker in capitals with a line in quotes. `@seconds` sets the time of a sound or a line, from the start of the
 screenplay. `style`, `language` and `negative` may stand on lines of their own before the first shot; `#` starts a
-comment.
+comment. Bars and `#` between a pair of quotes are text.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 
@@ -23,6 +24,9 @@ HEADERS = ("style", "language", "negative")
 _SPAN = re.compile(r"(?P<start>[\d:.]+)\s*s?\s*(?:-|\u2013|to)\s*(?P<end>[\d:.]+)\s*s?(?=\s|$)")
 _CLOCK = re.compile(r"(?:(?P<minutes>\d{1,4}):)?(?P<seconds>\d{1,5}(?:\.\d+)?)")
 _FIELD = re.compile(r"\s*(?P<key>[^:@|\"]+?)\s*(?:@\s*(?P<at>[\d:.]+)\s*s?\s*)?:\s*(?P<value>.*)", re.DOTALL)
+# A quote after a letter or digit (5") opens nothing, and one after a space or before a letter closes nothing, so that a
+# single one does not reach over the fields to the next.
+_QUOTED = re.compile(r'(?<!\w)"[^"]*(?<!\s)"(?!\w)|“[^“”]*”')
 _HEADER = re.compile(rf"\s*(?P<key>{'|'.join(HEADERS)})\s*:\s*(?P<value>.*)", re.IGNORECASE)
 
 
@@ -133,25 +137,19 @@ def _seconds(text: str, number: int, column: int) -> float:
 
 def _split(content: str, begin: int) -> list[tuple[int, str]]:
     """Pieces between bars outside of quotes, each with the column where it starts."""
-    pieces, start, quoted = [], begin, False
-    for index in range(begin, len(content)):
-        letter = content[index]
-        if letter in '"“”':
-            quoted = not quoted
-        elif letter == "|" and not quoted:
-            pieces.append((start, content[start:index]))
-            start = index + 1
-    return [*pieces, (start, content[start:])]
+    blanked = _without_quoted(content)
+    bars = [index for index in range(begin, len(content)) if blanked[index] == "|"]
+    cuts = itertools.pairwise([begin - 1, *bars, len(content)])
+    return [(before + 1, content[before + 1 : after]) for before, after in cuts]
 
 
 def _without_comment(line: str) -> str:
-    quoted = False
-    for index, letter in enumerate(line):
-        if letter in '"“”':
-            quoted = not quoted
-        elif letter == "#" and not quoted:
-            return line[:index]
-    return line
+    return line[: len(_without_quoted(line).partition("#")[0])]
+
+
+def _without_quoted(line: str) -> str:
+    """A line of the same length with blanks for what stands in quotes."""
+    return _QUOTED.sub(lambda found: " " * len(found[0]), line)
 
 
 def _one_line(text: str) -> str:

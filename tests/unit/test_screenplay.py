@@ -69,6 +69,24 @@ def test_speakers_of_scripts_without_capitals_speak(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "caption",
+    ['a 5" ball rolls', "a “big ball rolls", 'a "big ball rolls', 'a ball 5 " wide', 'a 5" by 6" box', "a big” ball"],
+)
+@pytest.mark.parametrize("spoken", ["There | it goes.", "…", "#1 | is here"])
+def test_a_single_quote_sign_hides_no_field(caption: str, spoken: str) -> None:
+    (shot,) = parse(f'0-2 {caption} | camera: pan left | ANNA: "{spoken}" | sound: thumps # a 5" one').shots
+    assert (shot.caption, shot.camera, shot.cues[0].sound) == (caption, "pan left", "thumps")
+    assert [(line.speaker, line.text) for line in shot.lines] == [("ANNA", spoken)]
+
+
+def test_bars_and_hashes_between_quotes_are_text() -> None:
+    board = '0-2 a sign says "#1 | fan" today | ANNA: "a | “b | c” d" | BO: “#2 | e” | CY:"f | g"# "h"'
+    (shot,) = parse(board).shots
+    assert shot.caption == 'a sign says "#1 | fan" today'
+    assert [line.text for line in shot.lines] == ["a | “b | c” d", "#2 | e", "f | g"]
+
+
+@pytest.mark.parametrize(
     ("text", "place", "message"),
     [
         ("a red ball", "Line 1, column 1", "starts with its time"),
