@@ -20,8 +20,8 @@ from .storyboard import parse
 from .understand import BANKS, bank, clean, dialogue, has_any, said
 
 _FENCE = re.compile(r"```(?:json|text)?\s*\n(.*?)```", re.DOTALL)
-# What models that reason aloud put before their answer.
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+# Models that reason aloud end that so; where it began is not sent when the chat template begins it.
+_THOUGHT_END = re.compile(r"</think(?:ing)?>")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def read_reply(reply: str, brief: Brief, writer: Writer = Writer("text")) -> Dra
     Raises ValueError with the reason when it is neither. What is in the reply is text to show, never an instruction.
     """
     prompt = clean(brief.prompt)
-    answer = _THOUGHT.sub("", reply)
+    answer = _THOUGHT_END.split(reply)[-1]
     fenced = _FENCE.search(answer)
     body = (fenced[1] if fenced else answer).strip()
     screenplay = _document(body) or _storyboard(body)

@@ -251,10 +251,11 @@ def test_writing_takes_milliseconds() -> None:
         "Sure! Here is your storyboard:\n\n```\n0-2 a fox runs | camera: pan left\n2-4 the fox sleeps\n```\nEnjoy!",
         "1. 0-2 a fox runs | camera: pan left\n2. 2-4 the fox sleeps",
         "<think>\n0-9 no, shorter\n</think>\n0-2 a fox runs | camera: pan left\n2-4 the fox sleeps",
+        "0-2 a red fox\n</think>\n0-3 a fox\n</thinking>0-2 a fox runs | camera: pan left\n2-4 the fox sleeps",
         '{"prompt": "x", "shots": [{"start": 0, "seconds": 2, "caption": "a fox runs", "camera": "pan left"},'
         ' {"start": 2, "seconds": 2, "caption": "the fox sleeps"}]}',
     ],
-    ids=["plain", "fenced", "numbered", "reasoned", "json"],
+    ids=["plain", "fenced", "numbered", "reasoned", "half reasoned", "json"],
 )
 def test_replies_of_language_models_are_read(reply: str) -> None:
     draft = read_reply(reply, Brief("a fox", 4.0), Writer("text", "some-model"))
