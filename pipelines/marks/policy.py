@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -17,6 +17,8 @@ DEFAULT = Path(__file__).parent / "policy.yaml"
 ALLOW, WARN, REFUSE = "allow", "warn", "refuse"
 ACTIONS = (ALLOW, WARN, REFUSE)
 NEVER, CREDIT = "never", "with credit"
+NUDITY = "nudity"
+PARTS = ("rules", "lists", "harmless", "rights", "people")
 MAX_FILE = 1 << 20
 
 
@@ -86,6 +88,9 @@ class Policy:
     harmless: tuple[str, ...] = ()
     rights: tuple[Right, ...] = ()
     people: tuple[Person, ...] = ()
+
+
+Entry = TypeVar("Entry", Rule, Right, Person)
 
 
 @dataclass(frozen=True)
@@ -187,16 +192,17 @@ def _parsed(path: Path) -> Policy:
     try:
         if path.stat().st_size > MAX_FILE:
             raise ValueError(f"it is larger than {MAX_FILE >> 20} MB")
-        data = yaml.safe_load(path.read_text("utf-8")) or {}
-        unknown = set(data) - {"rules", "lists", "harmless", "rights", "people"}
-        if unknown:
-            raise ValueError(f"it has no part {', '.join(sorted(unknown))}")
+        data = yaml.safe_load(path.read_text("utf-8"))
+        parts = _known({} if data is None else data, "it", PARTS)
+        lists = parts.get("lists") or {}
+        if not isinstance(lists, Mapping):
+            raise ValueError(f"lists must be lists with names, such as pets: [hamster]; got {lists!r:.60}")
         return Policy(
-            tuple(_rule(entry) for entry in data.get("rules", [])),
-            {name: _plain(words) for name, words in data.get("lists", {}).items()},
-            _plain(data.get("harmless", [])),
-            tuple(_right(entry) for entry in data.get("rights", [])),
-            tuple(_person(entry) for entry in data.get("people", [])),
+            _entries(parts, "rules", _rule),
+            {name: _plain(_phrases(words, f"the list {name!r}")) for name, words in lists.items()},
+            _plain(_phrases(parts.get("harmless") or [], "harmless")),
+            _entries(parts, "rights", _right),
+            _entries(parts, "people", _person),
         )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -204,26 +210,112 @@ def _parsed(path: Path) -> Policy:
         ) from error
 
 
-def _rule(entry: Mapping[str, Any]) -> Rule:
-    lists = {part: tuple(entry.get(part, ())) for part in ("any", "all")}
-    rule = Rule(entry["name"], entry["action"], **lists, frames=entry.get("frames", ""), above=entry.get("above", 1.0))
-    if rule.action not in ACTIONS:
-        raise ValueError(f"the action of {rule.name!r} is {rule.action!r}; choose one of {', '.join(ACTIONS)}")
-    return rule
+def _entries(parts: Mapping[str, Any], part: str, read: Callable[[Any, str], Entry]) -> tuple[Entry, ...]:
+    """A part of a file whose entries have names of their own."""
+    entries, found = parts.get(part) or [], {}
+    if not isinstance(entries, list):
+        raise ValueError(f"{part} must be a list of entries; got {entries!r:.60}")
+    for number, entry in enumerate(entries, 1):
+        name = entry.get("name") if isinstance(entry, Mapping) else None
+        where = f"entry {number} of {part}" + (f" ({name!r:.60})" if name else "")
+        made = read(entry, where)
+        if made.name in found:
+            raise ValueError(f"{where} has the name of an entry before it, which it would replace")
+        found[made.name] = made
+    return tuple(found.values())
 
 
-def _right(entry: Mapping[str, Any]) -> Right:
-    permits = entry.get("permits", NEVER)
-    permits = permits["until"] if isinstance(permits, Mapping) else permits
-    if permits not in (NEVER, CREDIT) and not isinstance(permits, datetime.date):
-        raise ValueError(f"{entry['name']!r} permits {permits!r}; write never, with credit, or until: YEAR-MONTH-DAY")
-    lists = {part: tuple(entry.get(part, ())) for part in ("also", "images", "sounds")}
-    return Right(entry["name"], entry.get("kind", "name"), permits=permits, **lists)
+def _rule(entry: Any, where: str) -> Rule:
+    data = _known(entry, where, ("name", "action", "any", "all", "frames", "above"))
+    name, action = _text(data, "name", where), data.get("action")
+    if action not in ACTIONS:
+        raise ValueError(f"{where}: the action is {action!r:.60}; choose one of {', '.join(ACTIONS)}")
+    lists = {part: _texts(data.get(part, []), f"{where}: {part}") for part in ("any", "all")}
+    if "frames" in data or "above" in data:
+        frames, above = data.get("frames"), data.get("above")
+        if frames != NUDITY or type(above) not in (int, float) or not 0 <= above < 1:
+            raise ValueError(
+                f"{where}: frames must be {NUDITY}, and above a number from 0 to less than 1; got {frames!r:.60} and "
+                f"{above!r:.60}"
+            )
+        return Rule(name, action, **lists, frames=frames, above=above)
+    if not any(lists.values()):
+        raise ValueError(f"{where} finds nothing: it needs any, all or frames")
+    return Rule(name, action, **lists)
 
 
-def _person(entry: Mapping[str, Any]) -> Person:
-    consent = entry.get("consent", {})
-    return Person(entry["name"], tuple(entry.get("also", ())), str(consent.get("record", "")), consent.get("until"))
+def _right(entry: Any, where: str) -> Right:
+    data = _known(entry, where, ("name", "kind", "also", "permits", "images", "sounds"))
+    permits = data.get("permits", NEVER)
+    if isinstance(permits, Mapping):
+        permits = _day(_known(permits, f"{where}: permits", ("until",)).get("until"), where)
+    elif isinstance(permits, datetime.date):
+        permits = _day(permits, where)
+    elif permits not in (NEVER, CREDIT):
+        raise ValueError(f"{where} permits {permits!r:.60}; write never, with credit, or until: YEAR-MONTH-DAY")
+    return Right(
+        _text(data, "name", where),
+        _text(data, "kind", where) if "kind" in data else "name",
+        _phrases(data.get("also", []), f"{where}: also"),
+        permits,
+        *(_texts(data.get(part, []), f"{where}: {part}") for part in ("images", "sounds")),
+    )
+
+
+def _person(entry: Any, where: str) -> Person:
+    data = _known(entry, where, ("name", "also", "consent"))
+    name, also = _text(data, "name", where), _phrases(data.get("also", []), f"{where}: also")
+    if "consent" not in data:
+        return Person(name, also)
+    consent = _known(data["consent"], f"{where}: consent", ("record", "until"))
+    until = _day(consent["until"], where) if "until" in consent else None
+    return Person(name, also, _text(consent, "record", where), until)
+
+
+def _known(entry: Any, where: str, parts: tuple[str, ...]) -> Mapping[str, Any]:
+    """What has no other parts than these."""
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{where} must have parts with names, of {', '.join(parts)}; got {entry!r:.60}")
+    unknown = [str(part) for part in entry if part not in parts]
+    if unknown:
+        raise ValueError(f"{where} has no part {', '.join(unknown)}; known are {', '.join(parts)}")
+    return entry
+
+
+def _text(entry: Mapping[str, Any], part: str, where: str) -> str:
+    text = entry.get(part)
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"{where}: {part} must be a text, in quotes if need be; got {text!r:.60}")
+    return text
+
+
+def _texts(texts: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(texts, list):
+        raise ValueError(f"{where} must be a list, such as [one, another]; got {texts!r:.60}")
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"{where} must hold texts, in quotes if need be; got {text!r:.60}")
+    return tuple(texts)
+
+
+def _phrases(phrases: Any, where: str) -> tuple[str, ...]:
+    """Texts that can be looked for."""
+    texts = _texts(phrases, where)
+    for phrase, words in zip(texts, _plain(texts), strict=True):
+        if not words:
+            raise ValueError(f"{where}: {phrase!r:.60} cannot be found, it has no Latin letter and no digit")
+    return texts
+
+
+def _day(value: Any, where: str) -> datetime.date:
+    try:
+        day = datetime.date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        day = None
+    # A time is a date as well, for Python.
+    if not isinstance(day, datetime.date) or isinstance(day, datetime.datetime):
+        raise ValueError(f"{where}: until is {str(value)!r:.60}; write a day, as YEAR-MONTH-DAY")
+    return day
 
 
 def _merged(first: Policy, second: Policy) -> Policy:

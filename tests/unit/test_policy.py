@@ -138,6 +138,41 @@ def test_a_file_of_the_user_adds_to_the_policy_and_replaces_by_name(tmp_path: Pa
         ("rules: [{name: x, action: warn, any: [nothing]}]", "needs a list 'nothing'"),
         ("rigths: []", "no part rigths"),
         ("rights: [{name: x, permits: sometimes}]", "write never, with credit, or until"),
+        (
+            "people: [{name: Foo, alsoo: [zork]}]",
+            r"entry 1 of people \('Foo'\) has no part alsoo; known are name, also",
+        ),
+        (
+            "people: [{name: Foo, consent: {record: f, untill: 2020-05-03}}]",
+            "has no part untill; known are record, until",
+        ),
+        ("people: [{name: Foo, consent: {record: f, until: 2020-05-03 10:00:00}}]", "write a day, as YEAR-MONTH-DAY"),
+        ("people: [{name: Foo, consent: {record: f, until: next May}}]", "until is 'next May'; write a day"),
+        ("people: [{name: Foo, consent: {record: f, until: }}]", "until is 'None'; write a day"),
+        ("people: [{name: Foo, consent: {record: }}]", "record must be a text"),
+        ("people: [{name: Foo, consent: yes}]", "consent must have parts with names, of record, until"),
+        ("people: [Foo]", "entry 1 of people must have parts with names, of name, also, consent; got 'Foo'"),
+        ("people: [{also: [zork]}]", "entry 1 of people: name must be a text"),
+        ("people: [{name: A, also: [b]}, {name: A}]", r"entry 2 of people \('A'\) has the name of an entry before it"),
+        ("rights: [{name: x, permits: {untill: 2020-05-03}}]", "has no part untill"),
+        (
+            "rights: [{name: x, also: a batty thing}]",
+            r"also must be a list, such as \[one, another\]; got 'a batty thing'",
+        ),
+        ("rights: [{name: x, also: [no]}]", "also must hold texts, in quotes if need be; got False"),
+        ("rights: [{name: x, also: [小明]}]", "'小明' cannot be found, it has no Latin letter and no digit"),
+        ("lists: {gore: a sludge}", "the list 'gore' must be a list"),
+        ("lists: [gore]", "lists must be lists with names"),
+        ("harmless: a sludge", "harmless must be a list"),
+        ("rules: {name: x}", "rules must be a list of entries"),
+        (
+            "rules: [{name: gore, action: warn}]",
+            r"entry 1 of rules \('gore'\) finds nothing: it needs any, all or frames",
+        ),
+        ("rules: [{name: gore, action: warn, anny: [gore]}]", "has no part anny"),
+        ("rules: [{name: gore, action: warn, any: gore}]", "any must be a list"),
+        ("rules: [{name: x, action: warn, frames: nuditty, above: 0.5}]", "frames must be nudity"),
+        ("rules: [{name: x, action: warn, frames: nudity}]", "above a number from 0 to less than 1"),
         ("a: [b", "cannot be used"),
         ("- 1", "cannot be used"),
     ],
@@ -147,6 +182,18 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, message:
     own.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_policy(own)
+
+
+def test_days_may_stand_in_quotes_and_parts_may_be_empty(tmp_path: Path) -> None:
+    own = tmp_path / "policy.yaml"
+    own.write_text(
+        'people: [{name: Tom Hanks, consent: {record: letter, until: "2026-11-24"}}]\n'
+        'rights: [{name: Pixar, permits: {until: "2026-11-25"}}]\nrules:\n'
+    )
+    policy = read_policy(own)
+    assert outcome(policy, "Tom Hanks").action == "refuse" and outcome(policy, "Pixar").action == "allow"
+    own.write_text("# nothing yet\n")
+    assert read_policy(own) == read_policy()
 
 
 def test_a_picture_of_the_registry_stops_the_stream_and_an_override_does_not_change_it() -> None:
