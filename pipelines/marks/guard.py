@@ -25,8 +25,9 @@ def guarded(
 ) -> Clip:
     """The clip with its policy: whoever reads it gets the same frames and sound, or `Refused`.
 
-    `on_outcome` has what was found when the last frame has passed, or before a refusal. With `override` nothing is
-    refused. Raises ModuleNotFoundError when the policy has fingerprints of pictures that cannot be compared.
+    `on_outcome` has what was found when the last frame has passed, when something was found in a part or in the sound,
+    or before a refusal. With `override` nothing is refused. Raises ModuleNotFoundError when the policy has fingerprints
+    of pictures that cannot be compared.
     """
     stride = max(1, round(EVERY * float(clip.shape.fps)))
     pictures = [right for right in policy.rights if right.images]
@@ -34,6 +35,13 @@ def guarded(
     if pictures:
         of_frame(torch.zeros(64, 64, 3, dtype=torch.uint8))
     found: dict[str, Finding] = {}
+    told = 0
+
+    def tell(always: bool = False) -> None:
+        nonlocal told
+        if always or len(found) > told:
+            told = len(found)
+            on_outcome(Outcome(tuple(found.values())))
 
     def judge(findings: list[Finding]) -> None:
         found.update({finding.rule: finding for finding in findings if finding.rule not in found})
@@ -51,13 +59,13 @@ def guarded(
                     judge([*_seen(frame, pictures, where, today), *_classified(frame, policy.rules, classify, where)])
                 index += 1
             yield chunk
-        if stop == clip.shape.frames:
-            on_outcome(Outcome(tuple(found.values())))
+        tell(always=stop == clip.shape.frames)
 
     def voice() -> Sound | None:
         sound = clip.sound
         if sound is not None:
             judge(_heard(sound, policy, today))
+            tell()
         return sound
 
     return replace(clip, source=frames, voice=voice)

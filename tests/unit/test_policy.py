@@ -17,6 +17,7 @@ from torch import Tensor
 from kinetophone.pipelines import cli
 from kinetophone.pipelines.clip.clip import Clip, Sound
 from kinetophone.pipelines.clip.sound import resampled
+from kinetophone.pipelines.clip.stages import trim
 from kinetophone.pipelines.marks import guard
 from kinetophone.pipelines.marks.fingerprint import of_frame, of_sound
 from kinetophone.pipelines.marks.guard import guarded
@@ -212,6 +213,20 @@ def test_a_picture_of_the_registry_stops_the_stream_and_an_override_does_not_cha
     other = replace(mine, source=lambda a, b: (chunk.flip(2) for chunk in mine.frames(a, b)))
     assert len(torch.cat(list(guarded(other, policy, TODAY, outcomes.append).frames()))) == 96
     assert outcomes[-1].action == "allow"
+
+
+def test_what_is_found_in_a_part_or_in_the_sound_is_told() -> None:
+    pytest.importorskip("imagehash")
+    mine = clip()
+    image = of_frame(next(mine.frames())[0])
+    assert image is not None and mine.sound is not None
+    policy = Policy(rights=(Right("Blob", images=(image,)), Right("Tune", sounds=(of_sound(mine.sound)[0],))))
+    outcomes: list[Outcome] = []
+    watched = guarded(mine, policy, TODAY, outcomes.append, override=True)
+    assert len(list(trim(watched, 0, 24).frames())) == 24
+    assert [finding.rule for finding in outcomes[-1].findings] == ["name Blob"]
+    assert watched.sound is not None
+    assert [finding.rule for finding in outcomes[-1].findings] == ["name Blob", "name Tune"] and len(outcomes) == 2
 
 
 def test_what_any_fade_shows_has_no_fingerprint() -> None:
