@@ -21,6 +21,7 @@ class PolicyNode(io.ComfyNode):
                 "lets pass, says which rule decided, and never changes a frame."
             ),
             is_output_node=True,
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
             inputs=[
                 io.String.Input(
                     "prompt", default="", multiline=True, optional=True, tooltip="Checked here, and given on."
@@ -33,8 +34,8 @@ class PolicyNode(io.ComfyNode):
                     "override",
                     default="",
                     optional=True,
-                    tooltip="Why something may be made although the policy refuses it. It is kept in the file's signed "
-                    "provenance. Empty: what is refused stops.",
+                    tooltip="Why something may be made although the policy refuses it. Where it was refused, this is "
+                    "kept in the file's signed provenance. Empty: what is refused stops.",
                 ),
             ],
             outputs=[
@@ -62,7 +63,8 @@ class PolicyNode(io.ComfyNode):
     ) -> io.NodeOutput:
         from ..pipelines.host.policy import judged
 
-        found = judged(prompt, screenplay, video, override)
+        hidden = cls.hidden
+        found = judged(prompt, screenplay, video, override, hidden.prompt, hidden.unique_id)
         shown = ui.PreviewText(found.report)
         return io.NodeOutput(prompt, screenplay, found.video, found.outcome, found.report, ui=shown)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import folder_paths
 
+from ..clip.clip import Clip
 from ..marks.guard import CLASSIFIER, classifier, guarded
 from ..marks.policy import REFUSE, Outcome, Policy, Refused, check_screenplay, check_text, read_policy
 from ..types import Screenplay
@@ -21,6 +23,10 @@ NODE = "KinetophonePolicy"
 REPORT = "kinetophone/policy/report"
 # Where the lineage says that a refusal was overruled, and why.
 LINEAGE = "policy_override"
+BETWEEN = "; "
+# Why Policy nodes overruled a refusal, by `_key`. The host keeps what a node gave for as long as nothing before it
+# changes, so that a node of this run may have been judged in an earlier one.
+_overruled: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,24 @@ class Judged:
     report: str
 
 
-def judged(prompt: str, screenplay: Screenplay | None, video: Any, override: str) -> Judged:
-    """Check what is connected. Raises `Refused` for what the policy refuses, unless `override` says why not."""
+def judged(
+    prompt: str,
+    screenplay: Screenplay | None,
+    video: Any,
+    override: str,
+    workflow: Mapping[str, Any] | None,
+    node_id: str | None,
+) -> Judged:
+    """Check what is connected. Raises `Refused` for what the policy refuses, unless `override` says why not.
+
+    `workflow` is the host's prompt, in which `node_id` is this node: `overrides` asks by them what was overruled.
+    """
     policy, today = _policy(), datetime.date.today()
     findings = check_text(policy, prompt, "the prompt", today) if prompt.strip() else ()
     findings += check_screenplay(policy, screenplay, today) if screenplay is not None else ()
     outcome = Outcome(findings)
-    reason = override.strip()
+    reason, key = override.strip(), _key(workflow or {}, str(node_id))
+    _overruled.pop(key, None)
     lines = [outcome.told()] if prompt.strip() or screenplay is not None else []
     if findings:
         lines.append(f"Report: {_report(outcome, reason)}")
@@ -46,16 +63,31 @@ def judged(prompt: str, screenplay: Screenplay | None, video: Any, override: str
         if not reason:
             raise Refused(f"Stopped by the policy, before anything was made.\n{lines[0]}")
         lines.append(f"Overruled: {reason}")
+        _overruled[key] = reason
+    watched = None
     if video is not None:
         lines.append(_watched(policy))
-    return Judged(_guarded(video, policy, today, reason), outcome.action, "\n".join(lines) or "Nothing is connected.")
+        known = [reason] if outcome.action == REFUSE else []
+        watched = StreamVideo(_guarded(reasoned(clip_of(video), known), policy, today, reason, key))
+    return Judged(watched, outcome.action, "\n".join(lines) or "Nothing is connected.")
 
 
 def overrides(workflow: Mapping[str, Any]) -> list[str]:
-    """The reasons for which refusals may have been overruled anywhere in a prompt of the host's."""
-    nodes = [node for node in workflow.values() if isinstance(node, Mapping) and node.get("class_type") == NODE]
-    reasons = [str(node.get("inputs", {}).get("override", "")).strip() for node in nodes]
-    return [reason for reason in dict.fromkeys(reasons) if reason]
+    """The reasons for which refusals have been overruled by now, anywhere in a prompt of the host's.
+
+    A video is judged while it is read: what of it was overruled is known when it has been.
+    """
+    nodes = [name for name, node in workflow.items() if isinstance(node, Mapping) and node.get("class_type") == NODE]
+    keys = [_key(workflow, name) for name in nodes]
+    return list(dict.fromkeys(_overruled[key] for key in keys if key in _overruled))
+
+
+def reasoned(clip: Clip, reasons: list[str]) -> Clip:
+    """The clip with these reasons in its lineage, after those that are there."""
+    if not reasons:
+        return clip
+    told = BETWEEN.join([clip.lineage[LINEAGE], *reasons] if LINEAGE in clip.lineage else reasons)
+    return replace(clip, lineage={**clip.lineage, LINEAGE: BETWEEN.join(dict.fromkeys(told.split(BETWEEN)))})
 
 
 def state() -> str:
@@ -72,16 +104,27 @@ def _policy() -> Policy:
     return read_policy(*([_own()] if _own().is_file() else []))
 
 
-def _guarded(video: Any, policy: Policy, today: datetime.date, reason: str) -> StreamVideo | None:
-    if video is None:
-        return None
+def _key(workflow: Mapping[str, Any], node_id: str) -> str:
+    """A node with all that it depends on: where that is the same, its verdict is."""
+    waiting, found = [node_id], {}
+    while waiting:
+        name = waiting.pop()
+        if name in found or not isinstance(node := workflow.get(name), Mapping):
+            continue
+        inputs = node.get("inputs", {})
+        found[name] = [node.get("class_type"), inputs]
+        waiting += [str(value[0]) for value in inputs.values() if isinstance(value, list) and value]
+    return hashlib.sha256(json.dumps([node_id, found], sort_keys=True, default=str).encode()).hexdigest()
 
+
+def _guarded(clip: Clip, policy: Policy, today: datetime.date, reason: str, key: str) -> Clip:
     def on_outcome(outcome: Outcome) -> None:
         if outcome.findings:
             _report(outcome, reason)
+        if outcome.action == REFUSE and reason:
+            _overruled[key] = reason
 
-    clip = guarded(clip_of(video), policy, today, on_outcome, bool(reason))
-    return StreamVideo(replace(clip, lineage={**clip.lineage, LINEAGE: reason}) if reason else clip)
+    return guarded(clip, policy, today, on_outcome, bool(reason))
 
 
 def _watched(policy: Policy) -> str:
@@ -99,6 +142,7 @@ def _report(outcome: Outcome, reason: str) -> Path:
     """Write what was found into a new file of the output folder."""
     target = output_target(REPORT, "json", 0, 0)
     partial = target.path.with_name(f".{target.path.name}.partial")
-    partial.write_text(json.dumps({**outcome.data(), "override": reason}, indent=1, ensure_ascii=False), "utf-8")
+    told = {**outcome.data(), "override": reason if outcome.action == REFUSE else ""}
+    partial.write_text(json.dumps(told, indent=1, ensure_ascii=False), "utf-8")
     partial.replace(target.path)
     return target.path

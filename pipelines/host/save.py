@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..marks.disclosure import disclosure
@@ -10,7 +10,7 @@ from ..media.formats import find_format
 from .marks import signer
 from .media import StreamVideo, clip_of, save_output
 from .paths import Target, output_target
-from .policy import LINEAGE, overrides
+from .policy import overrides, reasoned
 
 
 def saved(
@@ -25,10 +25,16 @@ def saved(
 
     `style` is format and quality, `marks` the language of the disclosure and whether to sign.
     """
-    clip, kind = clip_of(video), find_format(style[0])
-    if reasons := overrides(workflow.get("prompt") or {}):
-        clip = replace(clip, lineage={**clip.lineage, LINEAGE: "; ".join(reasons)})
+    prompt = workflow.get("prompt") or {}
+    clip, kind = reasoned(clip_of(video), overrides(prompt)), find_format(style[0])
     target = output_target(prefix, kind.extension, clip.shape.width, clip.shape.height)
-    finish, told = signer(clip, kind.extension, target.filename, marks[1], workflow.get("prompt") or {})
-    save_output(StreamVideo(clip), target, kind, style[1], {**workflow, **disclosure(marks[0])}, node_id, finish)
+    how = (kind.extension, target.filename, marks[1], prompt)
+    finish, told = signer(clip, *how)
+
+    def sign(path: Path) -> None:
+        # Only now that all frames have passed is it known what of them was overruled.
+        signer(reasoned(clip, overrides(prompt)), *how)[0](path)
+
+    tags = {**workflow, **disclosure(marks[0])}
+    save_output(StreamVideo(clip), target, kind, style[1], tags, node_id, finish and sign)
     return StreamVideo.of_file(target.path), target, told

@@ -205,6 +205,44 @@ def test_an_overruled_refusal_is_in_the_signed_provenance(host: Host, base: Path
     assert reason.encode() in path.read_bytes()
 
 
+def overruled(host: Host, base: Path, **inputs: object) -> str | None:
+    """The reason that a signed file tells, where a Policy node stands before the badge."""
+    nodes = prompt()
+    nodes["why"] = {"class_type": "PrimitiveString", "inputs": {"value": "I drew it"}}
+    nodes["policy"] = policy(**inputs)["policy"]
+    if "video" in inputs:
+        nodes["mark"]["inputs"]["video"] = ["policy", 2]
+    return facts(saved(base, host.run(nodes))[0]).get("policy_override")
+
+
+def test_a_reason_is_signed_where_it_overruled_and_nowhere_else(
+    host: Host, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video, why = link("video"), link("why")
+    assert overruled(host, base, prompt="Mickey Mouse", override=why, video=video) == "I drew it"
+    assert overruled(host, base, prompt="Mickey Mouse", override=why) == "I drew it"
+    assert overruled(host, base, prompt="a red ball", override=why, video=video) is None
+    assert overruled(host, base, prompt="a red ball", override="I drew it", video=video) is None
+    assert overruled(host, base, prompt="a red ball", override="I drew it") is None
+    monkeypatch.setattr(host.pack("pipelines.marks.guard"), "classifier", lambda: lambda frame: 0.9)
+    assert overruled(host, base, prompt="two red balls", override=why, video=video) == "I drew it"
+
+
+def test_reasons_add_up_and_are_told_where_the_host_does_not_judge_again(host: Host, base: Path) -> None:
+    nodes = {**prompt(), **policy(prompt="Mickey Mouse", override="I drew it")}
+    del nodes["policy"]["inputs"]["override"]
+    with pytest.raises(Failed, match="Mickey Mouse"):
+        host.run(nodes)
+    for name in ("first", "second"):
+        nodes["policy"]["inputs"]["override"] = "I drew it"
+        nodes["save"]["inputs"]["filename_prefix"] = name
+        assert facts(saved(base, host.run(nodes))[0])["policy_override"] == "I drew it"
+    nodes["again"] = policy(prompt="Pikachu", video=link("video"), override="So is this")["policy"]
+    nodes["mark"]["inputs"]["video"] = ["again", 2]
+    told = facts(saved(base, host.run(nodes))[0])["policy_override"]
+    assert sorted(told.split("; ")) == ["I drew it", "So is this"]
+
+
 def test_the_policy_of_the_user_adds_to_ours_and_stops_a_video_of_the_registry(host: Host, base: Path) -> None:
     folder = base / "user" / "kinetophone"
     folder.mkdir(parents=True, exist_ok=True)
