@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from ..clip.clip import Clip
 from ..types import VideoShape
+from .fonts import font_of
 from .options import BADGE_SIZE
 from .options import PLACES as CHOICES
 
@@ -54,15 +56,16 @@ def badge_height(shape: VideoShape, size: float = BADGE_SIZE) -> int:
 def draw_badge(text: str, height: int) -> Badge:
     """A horn that sounds, and a text, on a dark plate that keeps it legible on any picture.
 
-    Raises ValueError for a text that is empty or longer than 60 characters.
+    Raises ValueError for a text that is empty or longer than 60 characters, or that no font here has the letters of.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    text = " ".join(text.split())
+    # Letters that were written as a letter and its accent are letters of a font.
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
     if not 0 < len(text) <= MAX_CHARACTERS:
         raise ValueError(f"The mark's text has {len(text)} characters; write 1 to {MAX_CHARACTERS}.")
     tall = max(8, height) * FINE
-    font = ImageFont.load_default(tall * 0.5)
+    font = font_of(text, tall * 0.5)
     left, _, right, _ = font.getbbox(text)
     wide = round(right - left + 1.75 * tall)
     image = Image.new("RGBA", (wide, tall))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from PIL import ImageFont
 from torch import Tensor
 
 from kinetophone.pipelines.clip.clip import Clip, silent
 from kinetophone.pipelines.marks import disclosure as module
+from kinetophone.pipelines.marks import fonts
 from kinetophone.pipelines.marks.disclosure import TAG, disclosure
 from kinetophone.pipelines.marks.options import LANGUAGES, NONE
 from kinetophone.pipelines.marks.options import PLACES as CHOICES
@@ -39,6 +43,25 @@ def contrast(frame: Tensor, area: Tensor) -> float:
     light = (frame.float() / 255) ** 2.2 @ torch.tensor([0.2126, 0.7152, 0.0722])
     inside = light[area]
     return ((inside.quantile(0.98) + 0.05) / (inside.quantile(0.2) + 0.05)).item()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The only folder of fonts that there is."""
+    monkeypatch.setattr(fonts, "FOLDERS", (str(tmp_path),))
+    fonts._path_of.cache_clear()
+    yield tmp_path
+    fonts._path_of.cache_clear()
+
+
+def write_font(path: Path, letters: str) -> None:
+    """Pillow's own font with shapes for the visible letters of ASCII and, any that it has, for others."""
+    content = ImageFont.load_default(20).font_bytes
+    groups = [(0x20, 0x7E, 1)] + [(ord(letter), ord(letter), 30 + n) for n, letter in enumerate(sorted(letters))]
+    table = struct.pack(">HHHHIHHIII", 0, 1, 3, 10, 12, 12, 0, 16 + 12 * len(groups), 0, len(groups))
+    table += b"".join(struct.pack(">III", *group) for group in groups)
+    at = content.index(b"cmap", 12, 12 + 16 * int.from_bytes(content[4:6], "big"))
+    path.write_bytes(content[: at + 8] + struct.pack(">II", len(content), len(table)) + content[at + 16 :] + table)
 
 
 @pytest.mark.parametrize("level", [0, 90, 128, 200, 255])
@@ -90,6 +113,39 @@ def test_an_image_can_be_the_badge() -> None:
     assert area.sum() == pytest.approx(20 * 20, abs=25)
     assert frame[area].float().mean(0).tolist() == pytest.approx([255, 0, 0], abs=8)
     assert image_badge(torch.rand(1, 8, 8, 4), None, 10).cover.shape == (10, 10, 1)
+
+
+def test_letters_that_no_font_has_are_refused_and_named(folder: Path) -> None:
+    (folder / "broken.ttf").write_bytes(b"no font")
+    write_font(folder / "other.ttf", "国")
+    for text, lacking in (("AI 日本", "日, 本"), ("Сделано", "С, д, е, л, а, н, о")):
+        with pytest.raises(ValueError, match=f"own lacks {lacking}\\. Install"):
+            draw_badge(text, 20)
+    assert draw_badge("Made with AI", 20).colour.shape[0] == 20
+
+
+def test_letters_that_the_default_font_lacks_come_from_one_that_has_them(folder: Path) -> None:
+    write_font(folder / "half.ttf", "日")
+    (folder / "below").mkdir()
+    write_font(folder / "below" / "Whole Sans.TTF", "中国日本é")
+    first, second = draw_badge("日本", 20), draw_badge("中国", 20)
+    assert first.colour.shape != second.colour.shape or not torch.equal(first.colour, second.colour)
+    longer = draw_badge("Made with AI 日本", 20).colour.shape[1]
+    assert draw_badge("Made with AI", 20).colour.shape[1] < longer < 2 * draw_badge("Made with AI", 20).colour.shape[1]
+    assert torch.equal(draw_badge("é", 20).colour, draw_badge("e\u0301", 20).colour)
+
+
+def test_plain_fonts_of_known_families_are_tried_first() -> None:
+    names = ["LastResort.otf", "unifont.otf", "NotoSansCJK-Black.ttc", "NotoSansCJK-Regular.ttc", "DejaVuSans-Bold.ttf"]
+    ordered = ["DejaVuSans-Bold.ttf", "NotoSansCJK-Regular.ttc", "NotoSansCJK-Black.ttc", "unifont.otf"]
+    assert sorted(names, key=fonts._rank) == [*ordered, "LastResort.otf"]
+
+
+def test_letters_that_cannot_be_put_in_order_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_font(folder / "hebrew.ttf", "אב")
+    monkeypatch.setattr(ImageFont.core, "HAVE_RAQM", False)
+    with pytest.raises(ValueError, match="FriBiDi"):
+        draw_badge("AI אב", 20)
 
 
 def test_marks_that_cannot_be_are_refused() -> None:
