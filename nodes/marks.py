@@ -165,8 +165,8 @@ class InvisibleWatermark(io.ComfyNode):
     def execute(cls, video: io.Video.Type, says: str, where: str, key: str) -> io.NodeOutput:
         from ..pipelines.host.marks import marked_invisibly
 
-        marked, payload = marked_invisibly(video, says, where, key, cls.hidden.prompt)
-        return io.NodeOutput(marked, payload, ui=ui.PreviewText(f"The mark says {payload}."))
+        marked, payload, told = marked_invisibly(video, says, where, key, cls.hidden.prompt)
+        return io.NodeOutput(marked, payload, ui=ui.PreviewText(told))
 
 
 class DetectWatermark(io.ComfyNode):

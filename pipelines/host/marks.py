@@ -38,11 +38,17 @@ def watermarked(
     return StreamVideo(marked(clip, badge, place, opacity))
 
 
-def marked_invisibly(video: Any, says: str, where: str, key: str, workflow: Any) -> tuple[StreamVideo, str]:
-    """The video with an invisible mark, and what it says in hexadecimal; what it says is drawn from the workflow where
-    the user wrote nothing, so that the same workflow marks alike."""
+def marked_invisibly(video: Any, says: str, where: str, key: str, workflow: Any) -> tuple[StreamVideo, str, str]:
+    """The video with an invisible mark, what it says in hexadecimal, and what to tell the user.
+
+    What it says is drawn from the workflow where the user wrote nothing, so that the same workflow marks alike.
+    """
     payload = payload_of(says.strip() or json.dumps(workflow, sort_keys=True, default=str))
-    return StreamVideo(invisibly_marked(clip_of(video), payload, watermark_key(key), where)), shown(payload)
+    clip = clip_of(video)
+    marked = invisibly_marked(clip, payload, watermark_key(key), where)
+    silent = "sound" in where and clip.sound is None
+    note = " It is in the picture alone: the video has no sound." if silent else ""
+    return StreamVideo(marked), shown(payload), f"The mark says {shown(payload)}.{note}"
 
 
 def detected(video: Any, key: str, node_id: str | None) -> Detection:

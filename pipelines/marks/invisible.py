@@ -15,12 +15,17 @@ LINEAGE = "watermark"
 
 
 def invisibly_marked(clip: Clip, payload: int, key: str, where: str = INVISIBLE[0]) -> Clip:
-    """The clip with a mark in its picture, its sound, or both; nothing is computed before it is read.
+    """The clip with a mark in its picture, its sound, or both, as far as it has both.
 
-    Raises ValueError for an unknown `where`, and for a picture that is too small for a mark.
+    Nothing is computed before it is read, but the sound where it alone is marked. Raises ValueError for an unknown
+    `where`, for a picture that is too small for a mark, and for a sound that is not there.
     """
     if where not in INVISIBLE:
         raise ValueError(f"A mark cannot go into {where!r}. Choose one of {', '.join(INVISIBLE)}.")
+    if "picture" not in where and clip.sound is None:
+        raise ValueError(
+            "The video has no sound, so no mark can go into it. Mark the picture, or put a sound under the video first."
+        )
 
     def voice() -> Sound | None:
         return marked_sound(clip.sound, payload, key) if clip.sound is not None else None

@@ -168,12 +168,21 @@ def test_an_invisible_mark_is_detected_in_the_file_and_verify_falls_back_to_it(h
     assert "0123456789ab, from 0.0 to 2.0 s over the whole picture" in outputs["detect"]["text"][0]
     told = outputs["verify"]["text"][0]
     assert "no signed provenance" in told and "With the public key: In the picture: 0123456789ab" in told
+    assert "in the picture alone: the video has no sound" in outputs["mark"]["text"][0]
+
+
+def test_a_mark_of_a_sound_that_is_not_there_leaves_no_file(host: Host, base: Path) -> None:
+    before = set((base / "output").rglob("*"))
+    with pytest.raises(Failed, match="has no sound"):
+        host.run(hidden(where="sound"))
+    assert set((base / "output").rglob("*")) == before
+    assert host.run(hidden(where="picture"))["mark"]["text"][0] == "The mark says 0123456789ab."
 
 
 def test_a_mark_with_the_own_key_is_found_with_it_alone(host: Host, base: Path) -> None:
     outputs = host.run(hidden(key="own", says=""))
     told = outputs["verify"]["text"][0]
-    says = outputs["mark"]["text"][0].removesuffix(".").split()[-1]
+    says = outputs["mark"]["text"][0].split(".")[0].split()[-1]
     assert len(says) == 12 and f"In the picture: {says}" in told
     assert "With the public key: No invisible mark" in told and "With the own key: In the picture:" in told
     secret = base / "user" / "kinetophone" / "identity" / "watermark.key"

@@ -185,6 +185,14 @@ def test_marking_is_lazy_and_told() -> None:
         invisibly_marked(clip, PAYLOAD, KEY, "subtitles")
 
 
+def test_only_what_can_be_marked_is_told() -> None:
+    with pytest.raises(ValueError, match="has no sound"):
+        invisibly_marked(textured(), PAYLOAD, KEY, "sound")
+    heard = invisibly_marked(textured(48, sound=tones(2)), PAYLOAD, KEY, "sound")
+    assert heard.lineage["watermark"] == shown(PAYLOAD)
+    assert not torch.equal(heard.sound.waveform, tones(2).waveform)
+
+
 def test_verify_on_the_command_line_finds_the_mark_where_nothing_is_signed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
