@@ -14,34 +14,22 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import yaml
-from tqdm import tqdm
-
-from . import world
-from .clip.clip import Clip
-from .clock import ASPECTS
-from .generate import Request, generate
-from .marks.detect import detect
-from .marks.disclosure import disclosure
-from .marks.fingerprint import of_frame, of_sound
-from .marks.identity import Identity, own_identity
 from .marks.options import BADGE, LANGUAGES
-from .marks.payload import PUBLIC_KEY
-from .marks.policy import NEVER
-from .marks.provenance import Making, check_format, sign, verify
-from .marks.visible import Badge, badge_height, draw_badge, marked
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
-from .media.read import read
-from .media.write import write
-from .sampling.guidance import Guidance
-from .screenplay.recaption import shot_description
-from .screenplay.storyboard import read_screenplay
-from .text.reading import said_for
-from .types import Screenplay, Shot, VideoShape
 from .weights.card import DEFAULT_CARD, Card, card_names, read_card
-from .weights.checkpoint import published_words
-from .weights.load import Models, load_models
+
+# What computes, draws or reads media is imported where it is needed: help needs little of it, and where a package is
+# missing, the command can say so.
+if TYPE_CHECKING:
+    from .clip.clip import Clip
+    from .generate import Request
+    from .marks.identity import Identity
+    from .marks.visible import Badge
+    from .sampling.guidance import Guidance
+    from .types import Screenplay, VideoShape
+    from .weights.load import Models
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,6 +58,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> Path:
     """Generate and write the file; returns its path."""
+    from .generate import Request
+    from .marks.visible import marked
+    from .weights.load import load_models
+
     out = Path(options.output).resolve()
     screenplay = _screenplay(options)
     if not out.parent.is_dir():
@@ -92,6 +84,8 @@ def run(options: argparse.Namespace) -> Path:
 
 def _effort(options: argparse.Namespace, card: Card, negative: str) -> tuple[int, Guidance]:
     """Steps that the model likes, and guidance, which is part of the weights where turbo is on."""
+    from .sampling.guidance import Guidance
+
     if not options.turbo:
         picture, sound = options.guidance or card.guidance_video, options.guidance or card.guidance_audio
         return card.steps, Guidance(picture, sound)
@@ -102,6 +96,11 @@ def _effort(options: argparse.Namespace, card: Card, negative: str) -> tuple[int
 
 def _verify(path: Path) -> int:
     """What a file says of itself, and where it says nothing, the invisible marks that everybody can find."""
+    from .marks.detect import detect
+    from .marks.payload import PUBLIC_KEY
+    from .marks.provenance import verify
+    from .media.read import read
+
     verdict = verify(path)
     print(verdict.text)
     if verdict.state is None:
@@ -111,6 +110,12 @@ def _verify(path: Path) -> int:
 
 def _fingerprints(path: Path) -> str:
     """Lines for the rights registry of a policy: a frame a second, and every three seconds of sound."""
+    import yaml
+
+    from .marks.fingerprint import of_frame, of_sound
+    from .marks.policy import NEVER
+    from .media.read import read
+
     clip = read(path)
     second = max(1, round(float(clip.shape.fps)))
     frames = (frame for chunk in clip.frames() for frame in chunk)
@@ -123,6 +128,9 @@ def _fingerprints(path: Path) -> str:
 
 def _screenplay(options: argparse.Namespace) -> Screenplay:
     """The storyboard, or the prompt as one shot."""
+    from .screenplay.storyboard import read_screenplay
+    from .types import Screenplay, Shot
+
     if options.prompt and options.storyboard:
         raise ValueError("Give a prompt or a storyboard, not both.")
     if not options.storyboard:
@@ -137,6 +145,10 @@ def _screenplay(options: argparse.Namespace) -> Screenplay:
 
 def vocabulary_text(weights: Path) -> str:
     """What a checkpoint was trained on: every kind of thing, the plain word first, other ways in brackets."""
+    from . import world
+    from .text.reading import said_for
+    from .weights.checkpoint import published_words
+
     trained = published_words(weights)
     known, lines = set(trained), []
     for kind, things in world.phrases().items():
@@ -149,6 +161,8 @@ def vocabulary_text(weights: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .clock import ASPECTS
+
     parser = argparse.ArgumentParser(
         prog="kinetophone", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -186,6 +200,8 @@ def _size(options: argparse.Namespace, models: Models) -> tuple[int, int]:
 
 
 def _badge(options: argparse.Namespace, shape: VideoShape) -> Badge | None:
+    from .marks.visible import badge_height, draw_badge
+
     if not options.badge.strip():
         return None
     badge = draw_badge(options.badge, badge_height(shape))
@@ -194,6 +210,9 @@ def _badge(options: argparse.Namespace, shape: VideoShape) -> Badge | None:
 
 
 def _identity(options: argparse.Namespace) -> Identity | None:
+    from .marks.identity import own_identity
+    from .marks.provenance import check_format
+
     if not options.identity:
         return None
     check_format(f".{find_format(options.format).extension}")
@@ -201,6 +220,8 @@ def _identity(options: argparse.Namespace) -> Identity | None:
 
 
 def _notes(request: Request, models: Models) -> None:
+    from .screenplay.recaption import shot_description
+
     for note in request.plan(models.config).notes:
         print(note, file=sys.stderr)
     for shot in request.shots:
@@ -208,11 +229,21 @@ def _notes(request: Request, models: Models) -> None:
 
 
 def _progress_of_sampling(request: Request, models: Models) -> Clip:
+    from tqdm import tqdm
+
+    from .generate import generate
+
     with tqdm(total=request.steps, desc="sampling", file=sys.stderr) as bar:
         return generate(request, models, on_step=lambda step, total: bar.update(step - bar.n) and None)
 
 
 def _progress_of_writing(clip: Clip, out: Path, options: argparse.Namespace, identity: Identity | None) -> Path:
+    from tqdm import tqdm
+
+    from .marks.disclosure import disclosure
+    from .marks.provenance import Making, sign
+    from .media.write import write
+
     kind = find_format(options.format)
     metadata = {"kinetophone": json.dumps(dict(clip.lineage)), **disclosure(options.disclosure)}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,3 +157,18 @@ def test_the_vocabulary_leaves_out_what_weights_were_not_trained_on(checkpoint: 
     assert known <= set(split(everything))
     with pytest.raises(ValueError, match="no such file"):
         cli.vocabulary_text(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--help"], 0, "kinetophone vocabulary"),
+        (["vocabulary"], 0, "colour: red"),
+        (["verify", "a.mp4"], 2, "kinetophone: "),
+    ],
+)
+def test_the_command_starts_without_the_packages_that_it_does_not_need(arguments, code: int, told: str) -> None:
+    missing = {"torchaudio": None, "av": None, "PIL": None, "tqdm": None}
+    start = f"import sys; sys.modules.update({missing}); from kinetophone.__main__ import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", start, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == code and told in done.stdout + done.stderr and "Traceback" not in done.stderr
