@@ -11,8 +11,11 @@ kinetophone fingerprint FILE                            a video's or picture's e
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +52,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, ModuleNotFoundError) as error:
         print(f"kinetophone: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"kinetophone: A file or folder cannot be used: {error}.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nkinetophone: stopped, nothing was written", file=sys.stderr)
         return 130
@@ -62,10 +68,8 @@ def run(options: argparse.Namespace) -> Path:
     from .marks.visible import marked
     from .weights.load import load_models
 
-    out = Path(options.output).resolve()
     screenplay = _screenplay(options)
-    if not out.parent.is_dir():
-        raise ValueError(f"The folder {out.parent} does not exist. Create it first, or choose another.")
+    _target(options)
     card, negative = read_card(options.card), options.negative or screenplay.negative
     steps, guidance = _effort(options, card, negative)
     models = load_models(
@@ -73,25 +77,58 @@ def run(options: argparse.Namespace) -> Path:
     )
     width, height = _size(options, models)
     request = Request(
-        screenplay.prompt, width, height, screenplay.seconds, negative, options.seed, options.steps or steps,
-        card.shift, guidance, screenplay.shots, "euler" if options.turbo else card.sampler,
+        screenplay.prompt, width, height, screenplay.seconds, negative, options.seed, steps, card.shift, guidance,
+        screenplay.shots, "euler" if options.turbo else card.sampler,
     )  # fmt: skip
     badge, identity = _badge(options, request.plan(models.config).shape), _identity(options)
     _notes(request, models)
     clip = _progress_of_sampling(request, models)
-    return _progress_of_writing(marked(clip, badge) if badge else clip, out, options, identity)
+    # Chosen now: a name that was free before may be taken.
+    return _progress_of_writing(marked(clip, badge) if badge else clip, _target(options), options, identity)
+
+
+def _target(options: argparse.Namespace) -> Path:
+    """The file to write: the one that was named, or else one that does not exist yet."""
+    suffix = f".{find_format(options.format).extension}"
+    named = options.output is not None
+    out = (Path(options.output) if named else _free(Path(f"kinetophone{suffix}"))).resolve()
+    if not out.parent.is_dir():
+        raise ValueError(f"The folder {out.parent} does not exist. Create it first, or choose another.")
+    if out.exists() and not out.is_file():
+        raise ValueError(f"{out} is no file. Name the file to write, for example {out / f'kinetophone{suffix}'}.")
+    if out.suffix.lower() != suffix:
+        raise ValueError(
+            f"{options.format} makes {suffix} files, but {out.name} is not named as one. Name it "
+            f"{out.with_suffix(suffix).name}, or choose another --format."
+        )
+    try:
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise ValueError(f"Nothing can be written into {out.parent}: {error}. Choose another folder.") from error
+    return out
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first one with a number that does not exist."""
+    numbered = (path.with_stem(f"{path.stem}_{number:05}") for number in itertools.count(2))
+    return next(free for free in itertools.chain([path], numbered) if not free.exists())
 
 
 def _effort(options: argparse.Namespace, card: Card, negative: str) -> tuple[int, Guidance]:
-    """Steps that the model likes, and guidance, which is part of the weights where turbo is on."""
+    """Steps, those that the model likes unless told, and guidance, which is part of the weights where turbo is on."""
     from .sampling.guidance import Guidance
 
-    if not options.turbo:
-        picture, sound = options.guidance or card.guidance_video, options.guidance or card.guidance_audio
-        return card.steps, Guidance(picture, sound)
-    if options.guidance or negative:
+    liked, scale = card.turbo_steps if options.turbo else card.steps, options.guidance
+    steps = liked if options.steps is None else options.steps
+    if options.turbo and (scale is not None or negative):
         raise ValueError("Turbo has its guidance built in: leave out --guidance and negative prompts, or --turbo.")
-    return card.turbo_steps, Guidance(1.0, 1.0)
+    if options.turbo:
+        return steps, Guidance(1.0, 1.0)
+    if scale is None:
+        return steps, Guidance(card.guidance_video, card.guidance_audio)
+    if not 0 <= scale < math.inf:
+        raise ValueError(f"Guidance must be 0 or more (1 = none, {card.guidance_video:g} = default); got {scale:g}.")
+    return steps, Guidance(scale, scale)
 
 
 def _verify(path: Path) -> int:
@@ -168,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("prompt", nargs="?", help="what should be seen and heard")
     parser.add_argument("--storyboard", help="file with one timed shot a line, or a screenplay document")
-    parser.add_argument("-o", "--output", default="kinetophone.mp4", help="file to write (%(default)s)")
+    parser.add_argument("-o", "--output", help="file to write (kinetophone.mp4, with a number where that exists)")
     parser.add_argument("--negative", default="", help="what should not be there")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a prompt's video (%(default)s)")
     parser.add_argument("--aspect", default="landscape", choices=list(ASPECTS))

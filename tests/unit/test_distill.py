@@ -210,7 +210,7 @@ def test_the_shipped_adapter_is_for_the_shipped_weights() -> None:
     assert replace(applied, tensors={}) == replace(read_checkpoint(card.path), tensors={})
 
 
-@pytest.mark.parametrize("more", [["--guidance", "2"], ["--negative", "rain"]])
+@pytest.mark.parametrize("more", [["--guidance", "2"], ["--guidance", "0"], ["--negative", "rain"]])
 def test_turbo_has_no_guidance_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]) -> None:
     assert cli.main(["a red ball", "--turbo", "-o", str(tmp_path / "out.mp4"), *more]) == 2
     assert "Turbo has its guidance built in" in capsys.readouterr().err

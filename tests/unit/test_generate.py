@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -124,18 +126,84 @@ def test_a_storyboard_gives_the_length_and_changes_what_is_seen(checkpoint: Path
         (["x", "--seconds", "-3"], "more than 0"),
         (["x", "--seconds", "1e9"], "at most"),
         (["x", "--steps", "-1"], "at least 1 step"),
+        (["x", "--steps", "0"], "at least 1 step"),
+        (["x", "--guidance", "-1"], "must be 0 or more"),
+        (["x", "--guidance", "nan"], "must be 0 or more"),
+        (["x", "-o", "."], "is no file"),
+        (["x", "-o", "a"], "Name it a.mp4"),
+        (["x", "-o", "a.webm"], "Name it a.mp4"),
         (["x", "--badge", "x" * 61], "1 to 60"),
         (["x", "--size", "64x64", "--badge", "x" * 60], "does not fit"),
-        (["x", "--format", "webm-av1", "--identity", "me"], "cannot carry"),
+        (["x", "--format", "webm-av1", "-o", "a.webm", "--identity", "me"], "cannot carry"),
     ],
 )
-def test_bad_requests_are_one_clear_line(checkpoint: Path, tmp_path: Path, capsys, arguments, message: str) -> None:
+def test_bad_requests_are_one_clear_line(
+    checkpoint: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, arguments, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     weights = [] if {"--weights", "--card"} & set(arguments) else ["--weights", str(checkpoint)]
     out = [] if "-o" in arguments else ["-o", str(tmp_path / "a.mp4")]
     assert cli.main([*arguments, *weights, *out]) == 2
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
+    # A file that cannot be written must not cost the time of sampling.
+    assert "sampling" not in error or "-o" not in arguments
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_nobody_named_is_not_replaced(
+    checkpoint: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["a red ball", "--weights", str(checkpoint), "--seconds", "0.1", "--size", "128x64", "--steps", "1"]
+    Path("kinetophone.mp4").write_bytes(b"mine")
+    assert cli.main(arguments) == cli.main(arguments) == 0
+    assert cli.main([*arguments, "--format", "webm-av1"]) == 0
+    made = ["kinetophone.mp4", "kinetophone.webm", "kinetophone_00002.mp4", "kinetophone_00003.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == made
+    assert Path("kinetophone.mp4").read_bytes() == b"mine"
+    assert capsys.readouterr().out.split()[-1] == str(tmp_path / "kinetophone.webm")
+    assert cli.main([*arguments, "-o", "kinetophone.mp4"]) == 0
+    assert read(Path("kinetophone.mp4")).shape.width == 128
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_is_not_replaced(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    os.mkfifo(tmp_path / "a.mp4")
+    assert cli.main(["a red ball", "--weights", str(checkpoint), "-o", str(tmp_path / "a.mp4")]) == 2
+    assert "is no file" in capsys.readouterr().err and (tmp_path / "a.mp4").is_fifo()
+
+
+def test_a_folder_that_takes_no_files_is_found_out_before_sampling(
+    checkpoint: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(cli.tempfile, "TemporaryFile", refused)
+    assert cli.main(["a red ball", "--weights", str(checkpoint), "-o", str(tmp_path / "a.mp4")]) == 2
+    error = capsys.readouterr().err
+    assert "Nothing can be written" in error and "sampling" not in error
+
+
+def test_no_guidance_is_not_the_guidance_of_the_card(checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.mp4"
+    arguments = ["a red ball", "--weights", str(checkpoint), "--seconds", "0.1", "--size", "128x64", "--steps", "1"]
+    assert cli.main([*arguments, "-o", str(out), "--guidance", "0"]) == 0
+    made = json.loads(read_metadata(out)["kinetophone"])
+    assert made["guidance"]["video"] == made["guidance"]["audio"] == 0 and made["steps"] == 1
+
+
+def test_a_file_that_cannot_be_written_in_the_end_is_one_clear_line(
+    checkpoint: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "a.mp4")
+
+    monkeypatch.setattr("kinetophone.pipelines.media.write.write", refused)
+    arguments = ["a red ball", "--weights", str(checkpoint), "--seconds", "0.1", "--size", "128x64", "--steps", "1"]
+    assert cli.main([*arguments, "-o", str(tmp_path / "a.mp4")]) == 2
+    assert "cannot be used: [Errno 13] Permission denied: 'a.mp4'." in capsys.readouterr().err
 
 
 def test_the_vocabulary_lists_every_word_that_the_model_was_trained_on(capsys) -> None:
