@@ -43,10 +43,10 @@ def main(argv: list[str] | None = None) -> int:
         if argv == ["vocabulary"]:
             print(vocabulary_text(read_card(DEFAULT_CARD).path))
             return 0
-        if len(argv) == 2 and argv[0] == "verify":
-            return _verify(Path(argv[1]))
-        if len(argv) == 2 and argv[0] == "fingerprint":
-            print(_fingerprints(Path(argv[1])))
+        if argv[:1] == ["verify"]:
+            return _verify(_file(*argv))
+        if argv[:1] == ["fingerprint"]:
+            print(_fingerprints(_file(*argv)))
             return 0
         path = run(_parser().parse_args(argv))
     except (ValueError, ModuleNotFoundError) as error:
@@ -131,14 +131,24 @@ def _effort(options: argparse.Namespace, card: Card, negative: str) -> tuple[int
     return steps, Guidance(scale, scale)
 
 
+def _file(command: str, *argv: str) -> Path:
+    """The one file that a command is about."""
+    parser = argparse.ArgumentParser(prog=f"kinetophone {command}")
+    parser.add_argument("file", metavar="FILE", type=Path)
+    return parser.parse_args(argv).file
+
+
 def _verify(path: Path) -> int:
     """What a file says of itself, and where it says nothing, the invisible marks that everybody can find."""
     from .marks.detect import detect
     from .marks.payload import PUBLIC_KEY
-    from .marks.provenance import verify
+    from .marks.provenance import Verdict, verify
     from .media.read import read
 
-    verdict = verify(path)
+    try:
+        verdict = verify(path)
+    except ModuleNotFoundError as error:
+        verdict = Verdict(None, f"Signatures were not looked at. {error}")
     print(verdict.text)
     if verdict.state is None:
         print(detect(read(path), PUBLIC_KEY).report())

@@ -151,6 +151,13 @@ def test_bad_requests_are_one_clear_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["verify", "fingerprint"])
+def test_a_command_without_its_file_says_what_is_missing(command: str, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([command])
+    assert f"kinetophone {command}: error: the following arguments are required: FILE" in capsys.readouterr().err
+
+
 def test_a_file_that_nobody_named_is_not_replaced(
     checkpoint: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:

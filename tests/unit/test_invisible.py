@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -201,3 +202,14 @@ def test_verify_on_the_command_line_finds_the_mark_where_nothing_is_signed(
     assert cli.main(["verify", str(path)]) == 0
     told = capsys.readouterr().out
     assert "no signed provenance" in told and shown(PAYLOAD) in told
+
+
+def test_verify_finds_the_mark_also_where_no_signature_can_be_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "c2pa", None)
+    path = write(invisibly_marked(textured(), PAYLOAD, "kinetophone"), tmp_path / "a.mp4", find_format("mp4-h264"), {})
+    assert cli.main(["verify", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "Signatures were not looked at" in told and "c2pa-python" in told and shown(PAYLOAD) in told
+    assert cli.main(["verify", str(tmp_path / "none.mp4")]) == 2
