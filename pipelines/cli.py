@@ -5,7 +5,7 @@ kinetophone --storyboard shots.txt -o out.mp4           several timed shots in o
 kinetophone "rain on sand" --identity FOLDER            sign it, as who is kept in the folder, or made there
 kinetophone vocabulary                                  what the built-in model knows
 kinetophone verify out.mp4                              what a file's signed provenance is worth, or its invisible marks
-kinetophone fingerprint FILE                            a video's or picture's entry for a policy's rights registry
+kinetophone fingerprint FILE                            a picture's, sound's or video's entry for a policy's registry
 """
 
 from __future__ import annotations
@@ -156,21 +156,25 @@ def _verify(path: Path) -> int:
 
 
 def _fingerprints(path: Path) -> str:
-    """Lines for the rights registry of a policy: a frame a second, and every three seconds of sound."""
-    import yaml
+    """Lines for the rights registry of a policy: a picture, a frame a second of a video, and every 3 s of sound."""
+    from .marks import registry
+    from .marks.fingerprint import of_sound
+    from .media.read import is_sound, read, read_sound
 
-    from .marks.fingerprint import of_frame, of_sound
-    from .marks.policy import NEVER
-    from .media.read import read
-
-    clip = read(path)
-    second = max(1, round(float(clip.shape.fps)))
-    frames = (frame for chunk in clip.frames() for frame in chunk)
-    images = [of_frame(frame) for index, frame in enumerate(frames) if index % second == 0]
-    kept = list(dict.fromkeys(image for image in images if image))
-    sounds = of_sound(clip.sound) if clip.sound is not None else []
-    entry = {"name": path.stem, "kind": "work", "permits": NEVER, "images": kept, "sounds": sounds}
-    return yaml.safe_dump({"rights": [entry]}, sort_keys=False, allow_unicode=True)
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    if (images := registry.of_picture(path)) is not None:
+        return registry.entry(path.stem, images, [])
+    clip = None if is_sound(path) else read(path)
+    sound = read_sound(path, registry.LONGEST if clip is None else min(clip.shape.seconds, registry.LONGEST))
+    heard = sound.waveform.shape[1] / sound.rate if sound is not None else 0
+    images = []
+    if clip is not None:
+        frames = (frame for chunk in clip.frames(0, int(registry.LONGEST * clip.shape.fps)) for frame in chunk)
+        images = registry.of_frames(itertools.islice(frames, 0, None, max(1, round(float(clip.shape.fps)))))
+    if (heard if clip is None else clip.shape.seconds) >= registry.LONGEST:
+        print(f"The entry is of the first {registry.LONGEST // 60} minutes.", file=sys.stderr)
+    return registry.entry(path.stem, images, of_sound(sound) if sound is not None else [])
 
 
 def _screenplay(options: argparse.Namespace) -> Screenplay:

@@ -63,7 +63,7 @@ def read(path: Path) -> Clip:
 
 
 def read_sound(path: Path, seconds: Fraction) -> Sound | None:
-    """The first `seconds` of the first audio track, placed on the picture's time line; None when there is none.
+    """The first `seconds` of the first audio track, on the time line of the picture if there is one; None without it.
 
     Raises ValueError for sound that is damaged.
     """
@@ -91,6 +91,12 @@ def read_sound(path: Path, seconds: Fraction) -> Sound | None:
         return None
     waveform = torch.from_numpy(np.concatenate(parts, axis=1)).float()
     return Sound(torch.nn.functional.pad(waveform, (lead or 0, 0))[:, :room], stream.rate)
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a file holds sound and no moving picture; the cover of a song does not move."""
+    with _open(path) as container:
+        return bool(container.streams.audio) and _moving(container) is None
 
 
 def _open(path: Path) -> Any:
@@ -192,8 +198,14 @@ def _index(frame: Any, begin: Fraction, fps: Fraction) -> int:
 
 
 def _start(container: Any) -> Fraction:
-    stream = container.streams.video[0]
+    stream = _moving(container) or (container.streams.audio or container.streams.video)[0]
     return Fraction(stream.start_time or 0) * stream.time_base
+
+
+def _moving(container: Any) -> Any | None:
+    """The first picture of a file that is a video."""
+    cover = av.stream.Disposition.attached_pic
+    return next((stream for stream in container.streams.video if not stream.disposition & cover), None)
 
 
 def _promised(container: Any, stream: Any, fps: Fraction) -> int | None:

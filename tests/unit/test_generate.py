@@ -197,7 +197,7 @@ def test_no_guidance_is_not_the_guidance_of_the_card(checkpoint: Path, tmp_path:
     out = tmp_path / "a.mp4"
     arguments = ["a red ball", "--weights", str(checkpoint), "--seconds", "0.1", "--size", "128x64", "--steps", "1"]
     assert cli.main([*arguments, "-o", str(out), "--guidance", "0"]) == 0
-    made = json.loads(read_metadata(out)["kinetophone"])
+    made = json.loads(read_tags(out)["kinetophone"])
     assert made["guidance"]["video"] == made["guidance"]["audio"] == 0 and made["steps"] == 1
 
 

@@ -107,8 +107,9 @@ def test_hostile_files_are_clear_errors(tmp_path: Path, name: str, capsys: pytes
         with pytest.raises(ValueError, match=message) as caught:
             look()
         assert path.name in str(caught.value)
-    assert main(["verify", str(path)]) == 2
-    assert message in capsys.readouterr().err
+    for command in ("verify", "fingerprint"):
+        assert main([command, str(path)]) == 2
+        assert message in capsys.readouterr().err
     assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]
 
 

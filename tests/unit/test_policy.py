@@ -11,18 +11,20 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 import torch
 import torch.nn.functional as F
 import yaml
+from PIL import ExifTags, Image
 from torch import Tensor
 
 from kinetophone.pipelines import cli
 from kinetophone.pipelines.clip.clip import Clip, Sound
 from kinetophone.pipelines.clip.sound import resampled
 from kinetophone.pipelines.clip.stages import trim
-from kinetophone.pipelines.marks import guard
-from kinetophone.pipelines.marks.fingerprint import of_frame, of_sound
+from kinetophone.pipelines.marks import guard, registry
+from kinetophone.pipelines.marks.fingerprint import alike, holds, of_frame, of_sound
 from kinetophone.pipelines.marks.guard import guarded
 from kinetophone.pipelines.marks.policy import (
     Outcome,
@@ -299,3 +301,102 @@ def test_the_command_line_prints_an_entry_that_the_policy_takes(
     assert right.images and right.sounds
     with pytest.raises(Refused, match="our song"):
         list(guarded(read(path), read_policy(own), TODAY, lambda outcome: None).frames())
+
+
+def printed(path: Path, capsys: pytest.CaptureFixture[str]) -> Right:
+    """What a policy makes of the entry that the command prints."""
+    assert cli.main(["fingerprint", str(path)]) == 0
+    own = path.with_name("policy.yaml")
+    own.write_text(capsys.readouterr().out, "utf-8")
+    (right,) = [right for right in read_policy(own).rights if right.name == path.stem]
+    return right
+
+
+def write_song(path: Path, sound: Sound, cover: Image.Image | None = None) -> None:
+    """A sound file, with the picture of its record."""
+    with av.open(str(path), "w") as container:
+        track = container.add_stream("flac" if cover else "pcm_s16le", rate=sound.rate, layout="mono")
+        if cover:
+            shown = container.add_stream("png", rate=1)
+            shown.width, shown.height, shown.pix_fmt = *cover.size, "rgb24"
+            shown.disposition = av.stream.Disposition.attached_pic
+            container.mux(shown.encode(av.VideoFrame.from_image(cover)))
+        frame = av.AudioFrame.from_ndarray((sound.waveform * 32767).short().numpy(), format="s16", layout="mono")
+        frame.sample_rate = sound.rate
+        container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+
+
+@pytest.mark.parametrize("extension", ["png", "jpg", "webp", "bmp", "tiff", "gif"])
+def test_a_picture_has_an_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str], extension: str) -> None:
+    pytest.importorskip("imagehash")
+    frame = next(clip().frames())[0]
+    turned = Image.fromarray(frame.numpy()).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    upright = extension in ("bmp", "gif")
+    picture, kept = (Image.fromarray(frame.numpy()), {}) if upright else (turned, {"exif": exif})
+    picture.save(tmp_path / f"our picture.{extension}", **kept)
+    right = printed(tmp_path / f"our picture.{extension}", capsys)
+    assert len(right.images) == 1 and alike(right.images[0], of_frame(frame)) and right.sounds == ()
+
+
+@pytest.mark.parametrize("name", ["our tune.wav", "our tune.flac"])
+def test_a_sound_has_an_entry_and_its_cover_is_no_video(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    sound = clip(8.0).sound
+    cover = Image.new("RGB", (64, 64)) if name.endswith("flac") else None
+    write_song(tmp_path / name, Sound(0.2 * sound.waveform.clamp(-4, 4), sound.rate), cover)
+    right = printed(tmp_path / name, capsys)
+    assert right.images == () and len(right.sounds) == 2
+    assert holds(sound, right.sounds) is not None
+
+
+def test_the_longest_entry_fits_into_a_policy(tmp_path: Path) -> None:
+    own = tmp_path / "policy.yaml"
+    images, sounds = ([f"{number:0{digits}x}" for number in range(600)] for digits in (64, 2048))
+    own.write_text(registry.entry("film", images, sounds[:202]), "utf-8")
+    assert len(next(right for right in read_policy(own).rights if right.name == "film").sounds) == 202
+
+
+def test_of_a_long_file_the_entry_has_the_start_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("imagehash")
+    monkeypatch.setattr(registry, "LONGEST", Fraction(4))
+    write_song(tmp_path / "a.wav", clip(12.0).sound)
+    write(clip(12.0), tmp_path / "b.mp4", find_format("mp4-h264"), {})
+    for name in ("a.wav", "b.mp4"):
+        assert cli.main(["fingerprint", str(tmp_path / name)]) == 0
+        streams = capsys.readouterr()
+        assert "of the first" in streams.err
+        assert len(yaml.safe_load(streams.out)["rights"][0]["sounds"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.mp4", None, "no file"),
+        ("text.txt", b"a text", "not a video that can be read"),
+        ("cut.png", None, "cannot be read"),
+        ("even.png", None, "Nothing in even"),
+        ("short.wav", None, "Nothing in short"),
+    ],
+)
+def test_what_has_no_entry_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / name
+    if content:
+        path.write_bytes(content)
+    elif name == "cut.png":
+        Image.fromarray(next(clip().frames())[0].numpy()).save(path)
+        path.write_bytes(path.read_bytes()[:2000])
+    elif name == "even.png":
+        Image.new("RGB", (64, 64), "red").save(path)
+    elif name == "short.wav":
+        write_song(path, clip(1.0).sound)
+    assert cli.main(["fingerprint", str(path)]) == 2
+    streams = capsys.readouterr()
+    assert message in streams.err and not streams.out
