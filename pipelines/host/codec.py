@@ -75,12 +75,11 @@ def encode_audio(audio: dict[str, Any], vae: Any, like: Latent | None) -> tuple[
     wave, notes = _taken(audio, codec)
     wanted = None if like is None else _steps_of(like, codec)
     if wanted is not None and codec.step is not None:
-        samples, seconds = math.ceil(wanted * codec.step * codec.rate), float(wanted * codec.step)
-        if samples != wave.shape[-1]:
+        samples = math.ceil(wanted * codec.step * codec.rate)
+        before, after = (f"{length / codec.rate:.2f} s" for length in (wave.shape[-1], samples))
+        if before != after:
             verb = "Cut" if samples < wave.shape[-1] else "Padded"
-            notes.append(
-                f"{verb} from {wave.shape[-1] / codec.rate:.2f} s to {seconds:.2f} s, the length of the latent."
-            )
+            notes.append(f"{verb} from {before} to {after}, the length of the latent.")
         wave = F.pad(wave, (0, samples - wave.shape[-1]))
     latent = codec.encode(F.pad(wave, (0, -wave.shape[-1] % codec.whole)))
     if wanted is not None:
