@@ -25,6 +25,8 @@ LONGEST = 60
 # Sound is read this many seconds beyond its picture, so that it can be moved and stretched, and no further: a small
 # file may hold days of silence.
 BEYOND = 60
+# What FFmpeg calls colours that no matrix is needed for.
+RGB = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ def read(path: Path) -> Clip:
         frames = _promised(container, stream, fps)
         if frames is None:
             raise ValueError(f"{path.name} does not say how long it is. Put it into a container such as mp4.")
-        listed = len(stream.index_entries) if "mp4" in container.format.name and stream.frames else frames
+        # PyAV shows a file's index from 17 on; before, a header that lies is found out when the frames end too early.
+        index = getattr(stream, "index_entries", None) if "mp4" in container.format.name and stream.frames else None
+        listed = frames if index is None else len(index)
         if frames > min(listed + MISSING, path.stat().st_size) or fps * LONGEST < 1:
             raise ValueError(f"{path.name} is no video of {frames} frames at {fps} a second: its header lies.")
         shape = VideoShape(*_shown_size(container, stream), frames, fps)
@@ -136,7 +140,7 @@ def _frames(path: Path, shape: VideoShape, start: int, stop: int) -> Iterator[Te
             container.seek(int((start / shape.fps + begin) / stream.time_base), stream=stream)
         position, latest = start, None
         try:
-            for frame in container.decode(stream):
+            for frame, length in _decoded(container, stream):
                 if frame.pts is None:
                     raise ValueError(f"{path.name} does not say when frame {position} is shown. Re-encode it.")
                 index = _index(frame, begin, shape.fps)
@@ -152,19 +156,39 @@ def _frames(path: Path, shape: VideoShape, start: int, stop: int) -> Iterator[Te
                         f"The picture of {path.name} is {width} x {height} from frame {index} on, and not "
                         f"{shape.width} x {shape.height} as it says. Re-encode it at one size."
                     )
-                pixels = torch.from_numpy(frame.to_ndarray(format="rgb24"))
+                pixels = torch.from_numpy(_rgb(frame))
                 pixels = pixels.transpose(0, 1) if swapped else pixels
-                latest, last = (pixels.flip(mirrored) if mirrored else pixels).contiguous()[None], frame
+                latest = (pixels.flip(mirrored) if mirrored else pixels).contiguous()[None]
+                held = (frame.pts + length) * frame.time_base - begin
         except av.error.FFmpegError as error:
             raise ValueError(f"{path.name} is damaged after frame {position}: {error}.") from error
         if latest is None:
             raise ValueError(f"{path.name} holds no picture that can be decoded.")
-        held = (last.pts + last.duration) * last.time_base - begin
         if stream.frames and stop - round(held * shape.fps) > MISSING:
             raise ValueError(f"{path.name} was cut off after {float(held):.2f} s, or its header lies.")
         while position < stop:
             yield latest
             position += 1
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
+    """Frames, each with how long it is shown, in units of its time base: PyAV 14 says that only of packets."""
+    lengths: dict[int | None, int] = {}
+    for packet in container.demux(stream):
+        # Where a file of so many frames was cut off, the last packet is half there, which decoders would call damage.
+        if packet.is_corrupt and stream.frames:
+            continue
+        lengths[packet.pts] = packet.duration or 0
+        for frame in packet.decode():
+            yield frame, lengths.pop(frame.pts, 0)
+
+
+def _rgb(frame: Any) -> np.ndarray:
+    """The colours `[H, W, 3]` of a frame, by the matrix and the range that it says it was coded with.
+
+    PyAV before 17 converts all by BT.601 and the smaller range unless it is told of a difference to the target.
+    """
+    return frame.to_ndarray(format="rgb24", dst_colorspace=RGB, src_color_range=frame.color_range)
 
 
 def _shown_size(container: Any, stream: Any) -> tuple[int, int]:

@@ -40,11 +40,12 @@ def sane() -> bytes:
         return write(clip, Path(folder) / "a.mp4", find_format(DEFAULT_FORMAT), {}).read_bytes()
 
 
-def told(box: bytes, offset: int, number: int) -> bytes:
-    """The file with a number in the first box of a kind, `offset` bytes from its start, replaced."""
+def told(*lies: tuple[bytes, int, int]) -> bytes:
+    """The file with numbers replaced: each in the first box of a kind, so many bytes from its start."""
     data = bytearray(sane())
-    place = data.find(box) - 4 + offset
-    data[place : place + 4] = struct.pack(">I", number)
+    for box, offset, number in lies:
+        place = data.find(box) - 4 + offset
+        data[place : place + 4] = struct.pack(">I", number)
     return bytes(data)
 
 
@@ -84,12 +85,16 @@ def damaged() -> bytes:
     return data[:start] + bytes(len(data) - start)
 
 
+# The tables of frames, of the track and of the edit all speak of 1000 seconds.
+LONGER = (b"stts", 16, 24_000), (b"mdhd", 24, 1000 * 12_288), (b"elst", 16, 1000 * 1000)
+
 CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "nothing": ("mp4", lambda: b"", "not a video"),
     "text": ("mp4", lambda: b"hello " * 100, "not a video"),
     "cut off": ("mp4", lambda: sane()[: len(sane()) * 3 // 4], "was cut off"),
-    "2 billion sizes": ("mp4", lambda: told(b"stsz", 16, 0x7FFFFFFF), "not a video"),
-    "frames of six hours": ("mp4", lambda: told(b"stts", 20, 0x0FFFFFFF), "header lies"),
+    "2 billion sizes": ("mp4", lambda: told((b"stsz", 16, 0x7FFFFFFF)), "not a video"),
+    "frames of six hours": ("mp4", lambda: told((b"stts", 20, 0x0FFFFFFF)), "header lies"),
+    "frames for a quarter of an hour": ("mp4", lambda: told(*LONGER), "header lies"),
     "a packed index": ("mov", bomb, "is compressed"),
     "no times": ("h264", lambda: coded("h264", SIDE), "does not say"),
     "two sizes": ("ts", lambda: coded("mpegts", SIDE, 2 * SIDE), "Re-encode it at one size"),
@@ -121,7 +126,7 @@ def test_a_file_that_is_sane_passes(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_frames_that_no_time_is_left_for_are_not_believed(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_bytes(told(b"stts", 16, 0x7FFFFFFF))
+    (tmp_path / "a.mp4").write_bytes(told((b"stts", 16, 0x7FFFFFFF)))
     clip = read(tmp_path / "a.mp4")
     assert clip.shape.frames == FRAMES and sum(map(len, clip.frames())) == FRAMES
 

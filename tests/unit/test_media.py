@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
+import numpy as np
 import pytest
 import torch
 from tags import read_tags
@@ -271,6 +273,83 @@ def test_any_span_of_a_file_can_be_read(tmp_path: Path) -> None:
     whole = pixels(clip)
     for start, stop in ((0, 61), (12, 13), (30, 61), (60, 61)):
         assert torch.equal(pixels(clip, start, stop), whole[start:stop])
+
+
+class Older:
+    """An object of PyAV as version 14 has it: without what came later, with BT.601 for colours of the same space on
+    both sides, and decoding in one thread."""
+
+    KINDS = (
+        av.container.InputContainer,
+        av.container.streams.StreamContainer,
+        av.VideoStream,
+        av.Packet,
+        av.VideoFrame,
+    )
+    LATER = ((av.VideoStream, "index_entries"), (av.VideoFrame, "duration"))
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getattr__(self, name: str) -> Any:
+        if any(isinstance(self.real, kind) and name == later for kind, later in self.LATER):
+            raise AttributeError(name)
+        return older(getattr(self.real, name))
+
+    def __enter__(self) -> Older:
+        return older(self.real.__enter__())
+
+    def __exit__(self, *error: Any) -> None:
+        self.real.__exit__(*error)
+
+    def to_ndarray(self, dst_colorspace: int | None = None, **options: Any) -> np.ndarray:
+        if dst_colorspace in (None, self.real.colorspace):
+            options |= {"src_colorspace": "ITU601", "src_color_range": "MPEG"}
+        return self.real.to_ndarray(dst_colorspace=dst_colorspace, **options)
+
+
+def older(value: Any) -> Any:
+    if isinstance(value, Older.KINDS):
+        return Older(value)
+    if isinstance(value, list | tuple):
+        return [older(item) for item in value]
+    if isinstance(value, Iterator):
+        return map(older, value)
+    if callable(value):
+        return lambda *args, **options: older(value(*map(newer, args), **{k: newer(v) for k, v in options.items()}))
+    return value
+
+
+def newer(value: Any) -> Any:
+    return value.real if isinstance(value, Older) else value
+
+
+def test_an_older_pyav_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = torch.randint(0, 255, (24, 64, 64, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    clip = Clip(VideoShape(64, 64, 24, Fraction(24)), lambda start, stop: iter([noise[start:stop]]), silent)
+    path = write(clip, tmp_path / "a.mp4", H264, {})
+    wanted = pixels(read(path))
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    monkeypatch.setattr(av, "open", older(av.open))
+    assert torch.equal(pixels(read(path)), wanted)
+    assert torch.equal(pixels(read(path), 10, 20), wanted[10:20])
+    with pytest.raises(ValueError, match="was cut off"):
+        pixels(read(cut))
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("matrix", [1, 5, 7])
+def test_colours_are_read_as_the_file_says_that_they_are_coded(tmp_path: Path, matrix: int, levels: int) -> None:
+    colour = (200, 30, 60)
+    with av.open(str(tmp_path / "a.mp4"), "w") as output:
+        stream = output.add_stream("libx264", rate=24, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, levels
+        frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), colour, np.uint8), format="rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace=matrix, src_color_range="JPEG", dst_color_range=levels)
+        output.mux([*stream.encode(frame), *stream.encode(None)])
+    assert (pixels(read(tmp_path / "a.mp4")).float() - torch.tensor(colour)).abs().max() < 4
 
 
 def test_trimming_is_lazy_and_exact() -> None:
