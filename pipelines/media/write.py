@@ -181,7 +181,11 @@ class _Copy:
     @classmethod
     def open(cls, container: Any, path: Path) -> _Copy:
         with av.open(str(path)) as source:
-            return cls(container, container.add_stream_from_template(source.streams.video[0]), path)
+            template = source.streams.video[0]
+            stream = container.add_stream_from_template(template)
+            # PyAV 14 asks for a header of its own encoder otherwise, and writes that in place of the file's.
+            stream.codec_context.flags = template.codec_context.flags
+            return cls(container, stream, path)
 
     def add_all(self, clip: Clip) -> Iterator[int]:
         """Copy every packet, and say after each how many there are."""
