@@ -47,7 +47,8 @@ def write(
 
     `on_frame(done, total)` runs after each frame, `finish(partial)` on the whole file before it appears; what they
     raise stops the writing and leaves nothing behind.
-    Raises ValueError for a folder that does not exist or has no room, and for options that the format does not have.
+    Raises ValueError for a folder that does not exist or has no room, and for options that the format does not have or
+    pictures that it does not take.
     """
     if not path.parent.is_dir():
         raise ValueError(f"The folder {path.parent} does not exist. Create it first, or choose another.")
@@ -149,6 +150,13 @@ class _Picture:
         context.time_base = 1 / clip.shape.fps
         if kind.tag:
             context.codec_tag = kind.tag
+        try:
+            context.open()
+        except av.error.FFmpegError as error:
+            raise ValueError(
+                f"{kind.label} does not take pictures of {stream.width} x {stream.height}: {error}. Make them larger, "
+                "or choose another format. AV1 below 64 x 64 needs PyAV 15 or newer."
+            ) from error
         return cls(container, stream, clip.shape.fps)
 
     def add_all(self, clip: Clip) -> Iterator[int]:

@@ -92,7 +92,7 @@ def test_a_picture_that_nothing_was_done_to_is_not_coded_again(tmp_path: Path, n
     assert int(pixels(shorter).float().mean((1, 2, 3)).argmax()) == FLASH - 3
 
 
-def corners(frames: int = 5, width: int = 64, height: int = 32) -> Clip:
+def corners(frames: int = 5, width: int = 128, height: int = 64) -> Clip:
     """A black clip with a red left top and a blue right top, without sound."""
     picture = torch.zeros(height, width, 3, dtype=torch.uint8)
     picture[: height // 2, : width // 2, 0] = picture[: height // 2, width // 2 :, 2] = 200
@@ -350,6 +350,12 @@ def test_colours_are_read_as_the_file_says_that_they_are_coded(tmp_path: Path, m
         frame = frame.reformat(format="yuv420p", dst_colorspace=matrix, src_color_range="JPEG", dst_color_range=levels)
         output.mux([*stream.encode(frame), *stream.encode(None)])
     assert (pixels(read(tmp_path / "a.mp4")).float() - torch.tensor(colour)).abs().max() < 4
+
+
+def test_a_picture_that_the_format_does_not_take_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not take pictures of 8 x 8"):
+        write(flash_and_click(width=8, height=8), tmp_path / "a.mp4", find_format("mp4-hevc"), {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_trimming_is_lazy_and_exact() -> None:
