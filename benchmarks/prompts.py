@@ -35,6 +35,8 @@ Right = Iterator[tuple[str, bool]]
 
 def main(wanted: str = "all", weights: str = "") -> None:
     models = load_models(Path(weights)) if weights else load_models("mini")
+    if wanted not in ("all", "seen", "new"):
+        raise ValueError(f"Prompts are all, seen or new; got {wanted!r}.")
     groups = yaml.safe_load(Path(__file__).with_name("prompts.yaml").read_text("utf-8"))
     entries = [{**entry, "group": group} for group in groups if wanted in ("all", group) for entry in groups[group]]
     detector = load_detector(LANDED, models.config.audio.mels)

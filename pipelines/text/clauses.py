@@ -15,8 +15,6 @@ CLAUSES = ("skies", "weathers", "cameras", "actions")
 PLACES = ("grounds", "skies", "weathers")
 SMALL, ROLLING = ("silent", "glue"), ("rolls", "moves")
 PLACING, BEING = ("on", "in", "at", "under", "with", "of", "from"), ("is", "are")
-# What a medium is said to be like.
-LOOKS = ("objects", "actions", *DESCRIBING)
 
 
 def without_media(pieces: list[Piece], media: Set[str]) -> list[Piece]:
@@ -24,12 +22,11 @@ def without_media(pieces: list[Piece], media: Set[str]) -> list[Piece]:
     made: list[Piece] = []
     for piece in pieces:
         at = len(made)
-        while piece.said in media and at and (made[at - 1].kind in LOOKS or made[at - 1].kind == "unknown"):
-            at -= 1
-        if any(other.kind in LOOKS for other in made[at:]):
-            made[at:] = [Piece(said([*made[at:], piece]), (), "unknown")]
-        else:
-            made.append(piece)
+        if piece.said in media:
+            at -= bool(at and made[at - 1].kind in ("objects", "actions") and not made[at - 1].plural)
+            while at and made[at - 1].kind in DESCRIBING:
+                at -= 1
+        made[at:] = [Piece(said([*made[at:], piece]), (), "unknown")] if at < len(made) else [piece]
     return made
 
 
@@ -123,9 +120,9 @@ def fitted(pieces: list[Piece]) -> list[Piece]:
         elif piece.changed and (piece.kind == "grounds" or piece.read[0] in ARTICLES):
             led_by = ARTICLES
         at = len(made)
-        while at and _leads(made[at - 1], piece, led_by):
+        while at and (_leads(made[at - 1], led_by) or _is_looked(made[at - 1], piece)):
             at -= 1
-            made[at] = replace(made[at], read=())
+            made[at] = replace(made[at], read=(), kind="unknown" if made[at].kind in DESCRIBING else made[at].kind)
         if at and piece.kind == "grounds" and piece.changed and made[at - 1].read == ("in",):
             made[at - 1] = replace(made[at - 1], read=("on",))
         made.append(piece)
@@ -204,11 +201,14 @@ def _denied(pieces: list[Piece], at: int) -> int:
     return end
 
 
-def _leads(before: Piece, piece: Piece, led_by: tuple[str, ...]) -> bool:
+def _leads(before: Piece, led_by: tuple[str, ...]) -> bool:
     """Whether `before` only leads to a piece, past what was left out."""
-    if piece.kind == "grounds" and before.kind in DESCRIBING:
-        return piece.changed or before.changed
     return bool(led_by) and (not before.read or before.said in led_by)
+
+
+def _is_looked(before: Piece, ground: Piece) -> bool:
+    """Whether `before` says what a ground looks like, in other words than captions have for it."""
+    return ground.kind == "grounds" and before.kind in DESCRIBING and (ground.changed or before.changed)
 
 
 def _parted(things: Piece, action: Piece) -> Piece:

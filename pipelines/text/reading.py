@@ -19,16 +19,17 @@ from typing import Any
 import yaml
 
 from . import clauses, things
-from .piece import CONTENT, DESCRIBING, Piece
+from .piece import CONTENT, Piece
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*|&|[.,:;!?|/\n]")
 _MARKS = {"!": ".", "?": ".", ":": ",", ";": ",", "|": ",", "/": ",", "\n": ",", ".": ".", ",": ","}
+_MARKS |= {"while": ",", "then": ","}
 # A word of so many letters at least and at most, as much like a known one, that begins alike is read as that one.
 SLIP_LETTERS, LONG_LETTERS, SLIP_LIKE = 4, 24, 0.84
 # What is said to be left out, where it is; the rest needs no mention.
 LEFT_OUT = ("unknown", "negations", "counts")
 # Words of these do nothing: nobody is "caring" who is near a car, and what is "noted" is not denied.
-NAMING = ("objects", *DESCRIBING, "grounds", "skies", "directions", "counts", "negations")
+NAMING = ("objects", "grounds", "skies", "directions", "counts", "negations")
 # Words of a prompt that are looked at; no model reads as many.
 LONGEST = 2000
 

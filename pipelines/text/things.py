@@ -5,6 +5,7 @@ Each takes the pieces of a prompt and returns what they become; `reading.py` fin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
@@ -34,12 +35,12 @@ BETWEEN = (
 
 @dataclass(frozen=True)
 class Named:
-    """A thing by its `noun`, the `word` of the piece `at`; whether it has a colour, and whether it is another one."""
+    """A thing by its `noun`, the `word` of the piece `at`; its `colour` or "", and whether it is another one."""
 
     at: int
     word: int
     noun: str
-    coloured: bool
+    colour: str
     anew: bool
 
 
@@ -61,12 +62,18 @@ def shared_out(pieces: list[Piece]) -> list[Piece]:
 
 
 def headed(pieces: list[Piece]) -> list[Piece]:
-    """With the last of several nouns, which says what it is: "a robot bird" is a bird."""
-    following = [piece.kind for piece in pieces[1:]]
-    return [
-        replace(piece, read=(), kind="unknown") if piece.kind == after == "objects" and not piece.plural else piece
-        for piece, after in zip(pieces, [*following, "end"], strict=False)
-    ]
+    """With the last of several nouns, which says what it is: "a robot parrot" is a bird, "a stone cube" is on no stone.
+
+    In the model's own words they are several things: "ball cube cone".
+    """
+    made = list(pieces)
+    for at, (piece, after) in enumerate(itertools.pairwise(pieces)):
+        before = pieces[at - 1] if at else piece
+        noun = piece.kind == "objects" and not piece.plural and (piece.changed or after.changed)
+        place = piece.kind == "grounds" and (before.kind in DESCRIBING or before.said in ("a", "an"))
+        if after.kind == "objects" and (noun or place):
+            made[at] = replace(piece, read=(), kind="unknown")
+    return made
 
 
 def referring(pieces: list[Piece]) -> list[Piece]:
@@ -135,12 +142,12 @@ def all_coloured(pieces: list[Piece], things: Set[str], alone: Set[str], colours
     loose = [at for at, piece in enumerate(pieces) if piece.kind == "colours" and _describes_nothing(pieces, at + 1)]
     spare = iter([*((at, pieces[at].read[0]) for at in loose), *((None, word) for word in PALETTE if word not in told)])
     named = list(_named(pieces, things, colours))
-    seen = {"alone"} if any(thing.noun in alone and thing.coloured for thing in named) else set()
+    seen = {"alone"} if any(thing.noun in alone and thing.colour for thing in named) else set()
     made = [list(piece.read) for piece in pieces]
     for thing in named:
         name = "alone" if thing.noun in alone else thing.noun
         anew = name not in seen or (thing.anew and name != "alone")
-        if anew and not thing.coloured and (found := next(spare, None)):
+        if anew and not thing.colour and (found := next(spare, None)):
             taken, colour = found
             place = len(made[thing.at]) - (len(pieces[thing.at].read) - thing.word)
             made[thing.at].insert(place, colour)
@@ -153,17 +160,17 @@ def all_coloured(pieces: list[Piece], things: Set[str], alone: Set[str], colours
 def one_alone(pieces: list[Piece], things: Set[str], alone: Mapping[str, str], colours: Set[str]) -> list[Piece]:
     """With other things for all but the first of what is `alone`: the world has a car or a bird, never both.
 
-    A kind that is named again is the same one, unless it is another one with a colour of its own.
+    A kind that is named again is the same one, unless it is another one in another colour.
     """
     made = [list(piece.read) for piece in pieces]
-    first, own = "", False
+    first, colour = "", ""
     for thing in _named(pieces, things, colours):
         if thing.noun not in alone:
             continue
         kind = alone[thing.noun]
         if not first:
-            first, own = kind, thing.coloured
-        elif kind != first or (own and thing.anew and thing.coloured):
+            first, colour = kind, thing.colour
+        elif kind != first or (thing.anew and colour and thing.colour not in ("", colour)):
             made[thing.at][thing.word] = kind
     return [replace(piece, read=tuple(read)) for piece, read in zip(pieces, made, strict=True)]
 
@@ -212,14 +219,14 @@ def _looks(pieces: list[Piece], at: int) -> tuple[list[tuple[str, ...]], int]:
 
 def _named(pieces: list[Piece], things: Set[str], colours: Set[str]) -> Iterator[Named]:
     """Every thing that is named. After "a" it is another one, and so is each where one phrase names several."""
-    has_colour, article = False, ""
+    colour, article = "", ""
     for at, piece in enumerate(pieces):
         several = sum(word in things for word in piece.read) > 1
         for index, word in enumerate(piece.read):
             if piece.kind == "objects" and word in things:
-                yield Named(at, index, word, has_colour, several or article in ("a", "an"))
+                yield Named(at, index, word, colour, several or article in ("a", "an"))
                 article = ""
-            has_colour = word in colours or (has_colour and piece.kind in DESCRIBING)
+            colour = word if word in colours else colour * (piece.kind in DESCRIBING)
             article = word if word in ARTICLES else article
 
 

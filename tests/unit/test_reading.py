@@ -58,10 +58,22 @@ SAID = {
     "a ball, shallow depth of field, teal and orange color grading": "a red ball",
     "a robot faces us and starts a story": "a red robot",
     "a caring robot": "a red robot",
-    "a robot bird over a glowing sunset": "a red bird over a sunset",
+    "a robot parrot over a glowing sunset": "a red bird over a sunset",
     # Grounds have no colours of their own, and what is there is on them.
     "a cone on a green table": "a red cone on a wooden floor",
     "a cone in a warehouse": "a red cone on grey stone",
+    "blue cube white background": "blue cube",
+    "a white robot dancing upbeat music": "a white robot hops",
+    "red ball high quality": "red ball",
+    "robots play music on a stage": "a red robot on a wooden floor",
+    "a heavy metal ball, heavy metal music": "a large metal red ball",
+    # What only looks like the name of a ground or a denial.
+    "a navy stone cylinder on sand": "a blue cylinder on sand",
+    "in the middle of nowhere a robot talks": "in a red robot talks",
+    "a rusted car": "an orange car",
+    "a ball bounces while a cube spins": "a red ball bounces , a blue cube spins",
+    "ball cube cone": "red ball blue cube yellow cone",
+    "a red car, a shiny red car, drives": "a red car , a metal red car , drives",
     # Words that captions have within longer phrases alone are read as these.
     "a cone in the desert, evening": "a red cone on the desert sand , at sunset",
     # The world knows only that one thing runs into another.
@@ -100,7 +112,7 @@ def test_the_bank_leads_into_the_vocabulary() -> None:
 def test_what_is_read_as_what_and_left_out_is_said() -> None:
     note = READER.read("A zeppelin and a ruby dice, cinematic, no rain").note()
     assert "ruby as red, dice as cube." in note and "does not know: zeppelin, cinematic, no rain." in note
-    assert READER.read("a robot bird flies past a glowing sunset").left_out == ("robot", "past", "glowing")
+    assert READER.read("a robot parrot flies past a glowing sunset").left_out == ("robot", "past", "glowing")
     assert READER.read("a red bird flies past a red box").replaced == {}
     assert READER.read("a red cube").note() == "All words are known."
     assert "No word is known" in READER.read("ein Zeppelin").note()
