@@ -91,8 +91,8 @@ def joint_sampling(
 ) -> Tensor:
     """OUTER_SAMPLE wrapper: masks, disabled noise and previews of joint latents, and new noise on the way, on hosts
     that lack them."""
+    executor.class_obj.model_patcher.model.latent_shapes = latent_shapes
     if latent_shapes is not None and len(latent_shapes) > 1:
-        executor.class_obj.model_patcher.model.latent_shapes = latent_shapes
         if noise.shape != latent_image.shape:
             # The host hands over the noise of the first stream alone when noise is disabled.
             noise = torch.zeros_like(latent_image)

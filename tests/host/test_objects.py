@@ -214,6 +214,18 @@ def test_previews_are_small_pictures(host: Host, loaded, conds, latent, monkeypa
     assert previews[-1][1].size == (32, 16)
 
 
+def test_a_stream_alone_has_previews_after_a_joint_run(host: Host, loaded, conds, latent, monkeypatch) -> None:
+    import comfy.cli_args
+    import latent_preview
+
+    monkeypatch.setattr(latent_preview.args, "preview_method", comfy.cli_args.LatentPreviewMethod.Latent2RGB)
+    ksampler(host, loaded[0], conds, latent)
+    for stream in host.call("KinetophoneSeparateAV", latent=latent):
+        host.progress.clear()
+        ksampler(host, loaded[0], conds, stream)
+        assert len([preview for _, _, preview in host.progress if preview is not None]) == 4
+
+
 def test_progress_is_reported_for_every_step(host: Host, loaded, conds, latent) -> None:
     host.progress.clear()
     ksampler(host, loaded[0], conds, latent)
