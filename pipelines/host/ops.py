@@ -13,7 +13,8 @@ from ..model.ops import Ops, attention, quick_norm
 
 
 class HostAttention:
-    """Attention through the host's choice of kernel; on CPU our own, which is faster for wide heads.
+    """Attention through the host's choice of kernel; our own on CPU, where it is faster for wide heads, and for a bias,
+    which some of the host's kernels ignore without a word.
 
     `options` are the transformer options of the running forward pass: other packs override attention through them.
     """
@@ -22,10 +23,11 @@ class HostAttention:
         self.options: dict[str, Any] = {}
 
     def __call__(self, q_BHLD: Tensor, k_BHLD: Tensor, v_BHLD: Tensor, bias: Tensor | None = None) -> Tensor:
-        if q_BHLD.device.type == "cpu" and "optimized_attention_override" not in self.options:
+        on_cpu = q_BHLD.device.type == "cpu" and "optimized_attention_override" not in self.options
+        if on_cpu or bias is not None:
             return attention(q_BHLD, k_BHLD, v_BHLD, bias)
         return optimized_attention(
-            q_BHLD, k_BHLD, v_BHLD, q_BHLD.shape[1], mask=bias, skip_reshape=True, skip_output_reshape=True,
+            q_BHLD, k_BHLD, v_BHLD, q_BHLD.shape[1], skip_reshape=True, skip_output_reshape=True,
             transformer_options=self.options,
         )  # fmt: skip
 

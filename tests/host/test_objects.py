@@ -29,6 +29,13 @@ def conds(host: Host, loaded: tuple) -> tuple:
     return tuple(host.call("CLIPTextEncode", clip=clip, text=text)[0] for text in ("a red ball bounces", ""))
 
 
+@pytest.fixture(scope="module")
+def timed(host: Host, loaded: tuple) -> tuple:
+    board = "0-0.5 a red ball bounces on grass\n0.5-1 a blue cube rolls on sand"
+    screenplay = host.call("KinetophoneStoryboard", storyboard=board, blend=0.0)[0]
+    return host.call("KinetophoneTextEncode", clip=loaded[1], prompt="", negative="", screenplay=screenplay)[:2]
+
+
 @pytest.fixture
 def latent(host: Host) -> dict:
     return host.call("KinetophoneEmptyLatent", **SIZE)[0]
@@ -57,6 +64,16 @@ def advanced(host: Host, model: object, conds: tuple, latent: dict, noise: objec
     return host.call(
         "SamplerCustomAdvanced", noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent
     )
+
+
+def guided(host: Host, model: object, conds: tuple, latent: dict, coupling: float) -> list[torch.Tensor]:
+    guider = host.call(
+        "KinetophoneGuidance", model=model, positive=conds[0], negative=conds[1], picture=3.0, sound=3.0,
+        coupling=coupling,
+    )[0]  # fmt: skip
+    sigmas = host.call("KinetophoneSchedule", steps=2, shift=1.5, denoise=1.0)[0]
+    made = host.call("KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=1, sampler_name="euler")
+    return list(made[0]["samples"].unbind())
 
 
 def test_objects_are_the_hosts_own_classes(loaded: tuple) -> None:
@@ -310,6 +327,22 @@ def test_every_weight_is_cast_by_the_hosts_layers(host: Host, loaded, conds, lat
             module.comfy_cast_weights = True
     for one, other in zip(before, transformer(*arguments), strict=True):
         assert other.dtype == torch.float32 and torch.allclose(one, other, atol=0.05)
+
+
+def test_time_and_coupling_hold_with_a_kernel_that_ignores_masks(host: Host, loaded, conds, timed, latent) -> None:
+    calls = []
+
+    def deaf(kernel, q, k, v, heads, mask=None, **more):
+        calls.append(mask)
+        return kernel(q, k, v, heads, mask=None, **more)
+
+    model = loaded[0].clone()
+    model.model_options["transformer_options"]["optimized_attention_override"] = deaf
+    for used, coupling in ((conds, 1.0), (timed, 1.0), (conds, 3.0)):
+        own, other = (guided(host, m, used, latent, coupling) for m in (loaded[0], model))
+        for one, two in zip(own, other, strict=True):
+            assert torch.allclose(one, two, atol=1e-3)
+    assert calls
 
 
 def test_unloading_and_loading_again_changes_nothing(host: Host, loaded, conds, latent) -> None:
