@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import comfy.model_management
+import comfy.ops
 import comfy.sd
 import torch
 from torch import Tensor
 
-from ..model.ops import best_cpu_dtype
+from ..model.ops import TORCH, best_cpu_dtype
 from ..vae.video import VideoAutoencoder
 from ..weights.card import card_names, read_card
 from ..weights.checkpoint import Checkpoint, read_checkpoint
@@ -21,6 +22,7 @@ from .clip import make_clip
 from .compat import load_weights, patcher_class
 from .guider import install
 from .model import KinetophoneModel, model_config
+from .ops import host_ops
 from .vae import KinetophoneAudioVAE, KinetophoneVideoVAE
 
 PRECISIONS = {"auto": None, "bf16": torch.bfloat16, "fp32": torch.float32}
@@ -54,7 +56,8 @@ def load(path: Path, precision: str = "auto") -> Loaded:
     if precision not in PRECISIONS:
         raise ValueError(f"The precision must be one of {', '.join(PRECISIONS)}; got {precision!r}.")
     checkpoint = read_checkpoint(path)
-    video = build_video(checkpoint)
+    layers = host_ops(comfy.ops.disable_weight_init, TORCH.attention)
+    video = build_video(checkpoint, layers)
     model = make_model(checkpoint, PRECISIONS[precision])
     model.model.latent_format.preview = _preview(video)
     card = next((card for card in map(read_card, card_names()) if card.path == path), None)
@@ -65,7 +68,7 @@ def load(path: Path, precision: str = "auto") -> Loaded:
         model,
         make_clip(checkpoint),
         KinetophoneVideoVAE(video, checkpoint.digest),
-        KinetophoneAudioVAE(build_audio(checkpoint)),
+        KinetophoneAudioVAE(build_audio(checkpoint, layers)),
     )
 
 

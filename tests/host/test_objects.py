@@ -13,6 +13,8 @@ from safetensors.torch import save_file
 from weights import write_checkpoint
 
 from kinetophone.pipelines.model.config import DEBUG
+from kinetophone.pipelines.weights.checkpoint import read_checkpoint
+from kinetophone.pipelines.weights.load import build_audio, build_video
 
 SIZE = {"aspect": "custom", "width": 128, "height": 64, "seconds": 1.0, "batch": 1}
 
@@ -308,6 +310,36 @@ def test_sound_through_the_hosts_nodes_keeps_its_speed(host: Host, loaded) -> No
     assert samples["samples"].shape == (1, 64, 16)
     heard = host.call("VAEDecodeAudio", samples=samples, vae=loaded[3])[0]
     assert heard["waveform"].shape[-1] / heard["sample_rate"] == pytest.approx(16 * 1536 / 24000, rel=1e-3)
+
+
+@pytest.mark.parametrize("stream", ["video", "audio"])
+def test_interrupt_stops_decoding(host: Host, loaded, latent, stream: str) -> None:
+    import comfy.model_management as management
+
+    picture, sound = (s["samples"] for s in host.call("KinetophoneSeparateAV", latent=latent))
+    management.interrupt_current_processing()
+    try:
+        with pytest.raises(management.InterruptProcessingException):
+            if stream == "video":
+                host.call("VAEDecode", samples={"samples": picture}, vae=loaded[2])
+            else:
+                host.call("KinetophoneDecodeAudio", latent={"samples": sound}, audio_vae=loaded[3])
+    finally:
+        management.interrupt_current_processing(False)
+
+
+def test_the_hosts_layers_decode_what_torchs_do(host: Host, loaded, base: Path) -> None:
+    checkpoint = read_checkpoint(base / "models" / "kinetophone" / "debug.safetensors")
+    picture, sound = torch.randn(1, 192, 3, 2, 4), torch.randn(1, 64, 9)
+    assert torch.equal(loaded[2].first_stage_model.decode(picture), build_video(checkpoint).decode(picture))
+    assert torch.equal(loaded[3].first_stage_model.decode(sound), build_audio(checkpoint).decode(sound))
+
+
+def test_every_layer_of_the_autoencoders_is_the_hosts(loaded) -> None:
+    """So that it can be cast and offloaded."""
+    for vae in loaded[2:]:
+        layers = [m for m in vae.first_stage_model.modules() if dict(m.named_parameters(recurse=False))]
+        assert layers and all(hasattr(layer, "comfy_cast_weights") for layer in layers)
 
 
 def test_a_nan_latent_fails_with_a_clear_message(host: Host, loaded, latent) -> None:
