@@ -51,7 +51,7 @@ class AudioAutoencoder(nn.Module):
         if wave.ndim != 3 or wave.shape[1] != 1:
             raise ValueError(f"The audio encoder takes mono sound [B, 1, samples]; got {list(wave.shape)}.")
         padding = -wave.shape[-1] % self.grid.audio_stride
-        return log_mel(F.pad(wave[:, 0].float(), (0, padding)), self.filters.float(), self.grid.hop)
+        return log_mel(F.pad(wave[:, 0].float(), (0, padding)), self.filters.to(wave.device).float(), self.grid.hop)
 
     def encode(self, wave: Tensor) -> Tensor:
         """Latents `[B, C, ceil(S / stride)]` of `wave [B, 1, S]`."""

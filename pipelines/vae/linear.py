@@ -26,11 +26,17 @@ class LinearCodec(nn.Module):
 
     def encode(self, blocks: Tensor) -> Tensor:
         """Coefficients of blocks, float32."""
-        return (blocks.float() - self.mean.float()) @ self.basis.float().T / self.scale.float()
+        basis, mean, scale = self._tables(blocks)
+        return (blocks.float() - mean) @ basis.T / scale
 
     def decode(self, coefficients: Tensor) -> Tensor:
         """Blocks of coefficients, float32."""
-        return (coefficients.float() * self.scale.float()) @ self.basis.float() + self.mean.float()
+        basis, mean, scale = self._tables(coefficients)
+        return (coefficients.float() * scale) @ basis + mean
+
+    def _tables(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Basis, mean and scale where `x` is: a host that offloads layers moves no buffers."""
+        return tuple(table.to(x.device, torch.float32) for table in (self.basis, self.mean, self.scale))
 
     @torch.no_grad()
     def fit(self, blocks: Tensor) -> None:

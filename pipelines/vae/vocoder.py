@@ -63,7 +63,8 @@ class Vocoder(nn.Module):
         for layer in self.layers:
             h = layer(h)
         residual = self.out(self.norm(h.transpose(1, 2))).transpose(1, 2)
-        flat = (self.spread.float() @ (mel.float().exp() - FLOOR).clamp_min(0)).clamp_min(FLOOR * 1e-2).log()
+        spread = self.spread.to(mel.device).float()
+        flat = (spread @ (mel.float().exp() - FLOOR).clamp_min(0)).clamp_min(FLOOR * 1e-2).log()
         return flat + residual.float()
 
     def forward(self, mel: Tensor) -> Tensor:

@@ -134,6 +134,16 @@ def test_fitted_codec_beats_the_cosine_basis_on_its_own_data() -> None:
     assert float(codec.encode(mixed).square().mean()) == pytest.approx(1, rel=0.1)
 
 
+def test_buffers_follow_what_they_work_on() -> None:
+    """A host that offloads layers moves no buffers: they stay behind when every weight is elsewhere."""
+    audio = AudioAutoencoder(DEBUG.audio, DEBUG.grid)
+    for layer in audio.modules():
+        for name, weight in list(layer.named_parameters(recurse=False)):
+            setattr(layer, name, torch.nn.Parameter(weight.to("meta")))
+    latent = audio.encode(torch.zeros(1, 1, 5000, device="meta"))
+    assert audio.vocoder.log_magnitude(audio.decode_mel(latent)).device.type == "meta"
+
+
 def test_an_extended_codec_keeps_its_channels_and_loses_less() -> None:
     generator = torch.Generator().manual_seed(0)
     mixed = torch.randn(4000, 10, generator=generator) @ torch.randn(10, 64, generator=generator) + 3
