@@ -73,14 +73,14 @@ def load(path: Path, precision: str = "auto") -> Loaded:
 
 
 def make_model(checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Any:
-    """The host's MODEL of a checkpoint, computing in `dtype` or what suits the device best."""
+    """The host's MODEL of a checkpoint, its weights kept in `dtype` or what suits the device best."""
     management = comfy.model_management
     config = model_config(checkpoint.config)
     device, offload = management.get_torch_device(), management.unet_offload_device()
     state = checkpoint.part("dit")
     if dtype is None:
         dtype = _best_dtype(device, sum(value.numel() for value in state.values()), config)
-    config.set_inference_dtype(dtype, None)
+    config.set_inference_dtype(dtype, _computing_dtype(dtype, device, config))
     model: KinetophoneModel = config.get_model(state, "", device=None)
     model.to(offload)
     patcher = patcher_class()(model, load_device=device, offload_device=offload)
@@ -96,6 +96,15 @@ def _best_dtype(device: torch.device, parameters: int, config: Any) -> torch.dty
     return comfy.model_management.unet_dtype(
         model_params=parameters, supported_dtypes=config.supported_inference_dtypes, weight_dtype=torch.float16
     )
+
+
+def _computing_dtype(dtype: torch.dtype, device: torch.device, config: Any) -> torch.dtype | None:
+    """What weights of `dtype` are cast to where the device does not compute in that; None where it does."""
+    supported = config.supported_inference_dtypes
+    # The host takes no CPU for one that computes in bfloat16.
+    if comfy.model_management.is_device_cpu(device) and dtype in supported:
+        return None
+    return comfy.model_management.unet_manual_cast(dtype, device, supported)
 
 
 def _reload(path: str, precision: str, disable_dynamic: bool = False, **unused: Any) -> Any:

@@ -342,6 +342,18 @@ def test_every_layer_of_the_autoencoders_is_the_hosts(loaded) -> None:
         assert layers and all(hasattr(layer, "comfy_cast_weights") for layer in layers)
 
 
+@pytest.mark.parametrize("flag", ["fp8_e4m3fn_unet", "fp8_e5m2_unet", "bf16_unet", "fp32_unet"])
+def test_every_type_that_the_host_may_be_told_to_keep_weights_in(
+    host: Host, conds, latent, base: Path, monkeypatch, flag: str
+) -> None:
+    import comfy.model_management as management
+
+    monkeypatch.setattr(management.args, flag, True)
+    checkpoint = read_checkpoint(base / "models" / "kinetophone" / "debug.safetensors")
+    model = host.pack("pipelines.host.loader").make_model(checkpoint, management.unet_dtype())
+    assert all(part.isfinite().all() for part in ksampler(host, model, conds, latent))
+
+
 def test_a_nan_latent_fails_with_a_clear_message(host: Host, loaded, latent) -> None:
     with pytest.raises(ValueError, match="NaN"):
         host.call("VAEDecode", samples={"samples": torch.full((1, 192, 1, 2, 2), float("nan"))}, vae=loaded[2])
