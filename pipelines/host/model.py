@@ -113,8 +113,9 @@ class HostTransformer(AVTransformer):
         video = next((s for s in streams if s.ndim == 5), None)
         audio = next((s for s in streams if s.ndim == 3), None)
         sigma = timestep.float() / MULTIPLIER
-        masks = kwargs.get("masks") or {}
-        levels = [_levels(sigma, stream, masks.get(name)) for name, stream in (("video", video), ("audio", audio))]
+        named = kwargs.get("masks") or {}
+        masks = [_fitted(named.get(name), stream) for name, stream in (("video", video), ("audio", audio))]
+        levels = [_levels(sigma, stream, mask) for stream, mask in zip((video, audio), masks, strict=True)]
         # Padding of the text is exactly zero, so that nodes which join or blank conditionings need no mask of ours.
         tokens = TextContext(context, context.ne(0).any(-1), _spans(kwargs.get("spans"), context))
         self.attend.options = options
@@ -122,7 +123,9 @@ class HostTransformer(AVTransformer):
             made = super().forward(video, audio, *levels, tokens, _coupling(options), _wrapper(options))
         finally:
             self.attend.options = {}
-        outputs = [stream for stream in made if stream is not None]
+        # The velocity is that of each cell's own noise level, and the host multiplies it by that of the step.
+        scaled = [v if mask is None else v * mask[:, None].to(v) for v, mask in zip(made, masks, strict=True)]
+        outputs = [stream for stream in scaled if stream is not None]
         return outputs if isinstance(x, list) else outputs[0]
 
 
@@ -245,11 +248,15 @@ def _spans(milliseconds: Tensor | None, context: Tensor) -> Tensor | None:
     return torch.cat((milliseconds, added), dim=1).float() / 1000
 
 
+def _fitted(mask: Tensor | None, stream: Tensor | None) -> Tensor | None:
+    """The mask of a stream for its whole batch."""
+    return None if stream is None or mask is None else comfy.utils.repeat_to_batch_size(mask, len(stream))
+
+
 def _levels(sigma: Tensor, stream: Tensor | None, mask: Tensor | None) -> Tensor | None:
     if stream is None or mask is None:
         return None if stream is None else sigma.expand(len(stream))
-    mask = comfy.utils.repeat_to_batch_size(mask, len(stream)).to(sigma)
-    return sigma.reshape(-1, *[1] * (mask.ndim - 1)) * mask
+    return sigma.reshape(-1, *[1] * (mask.ndim - 1)) * mask.to(sigma)
 
 
 def _stream_masks(mask: Tensor, shapes: list[Any]) -> dict[str, Tensor]:

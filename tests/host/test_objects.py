@@ -182,6 +182,21 @@ def test_kept_tokens_run_at_noise_level_zero(host: Host, loaded, conds, latent) 
     assert (seen[0][0][:, 0] == 0).all() and (seen[0][0][:, 1:] > 0.9).all() and (seen[0][1] > 0.9).all()
 
 
+@pytest.mark.parametrize("soft", [1.0, 0.5, 0.1, 0.0])
+def test_a_soft_mask_leaves_no_noise(host: Host, loaded, conds, latent, monkeypatch, soft: float) -> None:
+    """A model that knows the clean latents gives them back, however much of them is kept."""
+    clean = [torch.randn(s.shape) for s in latent["samples"].unbind()]
+    transformer = loaded[0].model.diffusion_model
+    monkeypatch.setattr(
+        transformer, "predict", lambda video, *rest: [c.expand(len(video), *c.shape[1:]) for c in clean]
+    )
+    nested = type(latent["samples"])
+    masks = nested([torch.full((1, 1, *s.shape[2:]), soft) for s in clean])
+    made = ksampler(host, loaded[0], conds, {"samples": nested(clean), "noise_mask": masks})
+    for one, given in zip(made, clean, strict=True):
+        assert torch.allclose(one, given, atol=1e-3)
+
+
 def test_model_sampling_changes_the_result_and_does_not_leak(host: Host, loaded, conds, latent) -> None:
     before = ksampler(host, loaded[0], conds, latent)[0]
     shifted = host.call("ModelSamplingSD3", model=loaded[0], shift=8.0)[0]
