@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..sampling.guidance import Guidance
 from ..types import AVLatent
+from .model import UNCOUPLED
 
 WRAPPER_KEY = "kinetophone"
 # Set on a MODEL that follows the prompt without guidance.
@@ -32,6 +33,8 @@ class KinetophoneGuider(comfy.samplers.CFGGuider):
             )
         self.guidance = guidance
         self.shapes: list[Any] = []
+        if guidance.needs_uncoupled:
+            positive = [[context, {**known, UNCOUPLED: True}] for context, known in positive]
         self.set_conds(positive, negative)
         # Any scale but 1 makes the host evaluate the negative prompt; the combination is ours.
         self.set_cfg(2.0 if guidance.needs_negative else 1.0)

@@ -25,6 +25,10 @@ IMAGE_MODEL = "kinetophone"
 MULTIPLIER = 1000
 # Where a conditioning keeps the spans of its text tokens, in seconds.
 SPANS = "kinetophone_spans"
+# Marks a conditioning that is also evaluated without coupling.
+UNCOUPLED = "kinetophone_uncoupled"
+# Text tokens to reckon with: a long prompt has about as many.
+TEXT_TOKENS = 128
 FOREVER = 10**9
 HEAD_WIDTHS = {64: 32}
 DEFAULT_HEAD_WIDTH = 128
@@ -159,14 +163,35 @@ class KinetophoneModel(comfy.model_base.BaseModel):
         """Kept regions stay clean: their tokens run at noise level 0."""
         return latent_image
 
+    def extra_conds_shapes(self, **kwargs: Any) -> dict[str, list[int]]:
+        """What else than the latents needs memory, for `memory_required` before sampling."""
+        timed = {} if (spans := kwargs.get(SPANS)) is None else {"spans": list(spans.shape)}
+        return timed | ({UNCOUPLED: [1]} if UNCOUPLED in kwargs else {})
+
     def memory_required(self, input_shape: Any, cond_shapes: dict[str, Any] | None = None) -> float:
-        """Bytes of activations, from the number of tokens; packed latents hide it from the host's own formula."""
+        """Bytes of activations, from the number of tokens; packed latents hide it from the host's own formula.
+
+        Timed text adds offsets to the scores of every query and key, for each of the batch; cut coupling once.
+        """
         dit: DiTConfig = self.diffusion_model.config
-        values = input_shape[0] * (input_shape[1] if len(input_shape) > 3 else 1)
-        for side in input_shape[2:]:
-            values *= side
-        tokens = values / (dit.video_channels * dit.patch**2) + 128 * input_shape[0]
-        return tokens * (12 * dit.width + 4 * dit.hidden) * 4
+        known = cond_shapes or {}
+        spans = known.get("spans") or []
+        batch, length = input_shape[0], self._length(input_shape)
+        keys = length + max([TEXT_TOKENS, *(shape[1] for shape in spans)])
+        offsets = (batch if spans else 0) + (1 if known.get(UNCOUPLED) else 0)
+        return 4 * (batch * (length + TEXT_TOKENS) * (12 * dit.width + 4 * dit.hidden) + offsets * length * keys)
+
+    def _length(self, shape: Any) -> float:
+        """Tokens of one picture `[B, C, T, H, W]`, one sound `[B, C, T']`, or both packed `[B, 1, N]`."""
+        dit: DiTConfig = self.diffusion_model.config
+        packed = len(shape) == 3 and shape[1] == 1
+        streams = self.latent_shapes if packed and self.latent_shapes else [shape]
+        return sum(
+            stream[2]
+            if len(stream) == 3 and stream[1] > 1
+            else math.prod(stream[1:]) / (dit.video_channels * dit.patch**2)
+            for stream in streams
+        )
 
 
 class _SameMasks(dict):

@@ -213,12 +213,13 @@ class AVTransformer(nn.Module):
         """Score offsets, text keys first: who may see whom, and which text counts when; None = everything."""
         bias = None
         if len(parts) == 2 and not coupling.full:
-            bias = _coupling_bias(parts[0].tokens.shape[1], parts[1].tokens.shape[1], text.shape[1], coupling).to(x)
+            bias = _coupling_bias(x, parts[0].tokens.shape[1], text.shape[1], coupling)
         if spans is None:
             return bias
         seconds = torch.cat([part.positions[:, 0] for part in parts])
-        holds = F.pad(span_weights(spans, seconds).log(), (0, x.shape[1]))[:, None].to(x)
-        return holds if bias is None else holds + bias
+        # It grows with the square of the length: made once, in its last type, and changed in place.
+        holds = F.pad(span_weights(spans, seconds).log().to(x), (0, x.shape[1]))[:, None]
+        return holds if bias is None else holds.add_(bias)
 
     def _modulated(self, x: Tensor, parts: list[_Tokens], embedded: list[Tensor], has_video: bool) -> Iterator[Tensor]:
         """The tokens of each part, normalised, scaled and shifted, ready for its output layer."""
@@ -243,9 +244,10 @@ def _aligned(level: Tensor, text: Tensor) -> Tensor:
     return level + text
 
 
-def _coupling_bias(video: int, audio: int, text: int, coupling: Coupling) -> Tensor:
-    """Score offsets `[video + audio, text + video + audio]`: minus infinity where a stream may not look."""
-    bias = torch.zeros(video + audio, text + video + audio)
+def _coupling_bias(x: Tensor, video: int, text: int, coupling: Coupling) -> Tensor:
+    """Score offsets `[L, text + L]` of the tokens `x`, the first `video` of them picture: minus infinity where a stream
+    may not look."""
+    bias = x.new_zeros(x.shape[1], text + x.shape[1])
     if not coupling.audio_to_video:
         bias[:video, text + video :] = -torch.inf
     if not coupling.video_to_audio:

@@ -404,6 +404,46 @@ def test_time_and_coupling_hold_with_a_kernel_that_ignores_masks(host: Host, loa
     assert calls
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_memory_of_timed_text_and_coupling_is_reckoned(host: Host, conds, timed, monkeypatch, precision: str) -> None:
+    latent = host.call("KinetophoneEmptyLatent", **{**SIZE, "seconds": 8.0, "batch": 2})[0]
+    model = host.call("KinetophoneLoader", card="debug.safetensors", precision=precision)[0]
+    outer, inner = type(model.model), type(model.model.diffusion_model).__mro__[1]
+    reckon, bias, reckoned, made = outer.memory_required, inner._bias, [], [0]
+
+    def spy_reckon(self, shape, cond_shapes=None):
+        reckoned.append(reckon(self, shape, cond_shapes))
+        return reckoned[-1]
+
+    def spy_bias(self, *rest):
+        offsets = bias(self, *rest)
+        made.append(0 if offsets is None else offsets.nbytes)
+        return offsets
+
+    monkeypatch.setattr(outer, "memory_required", spy_reckon)
+    monkeypatch.setattr(inner, "_bias", spy_bias)
+
+    def needed(used: tuple, coupling: float) -> tuple[float, int]:
+        """Bytes that the host is told of before sampling, and those of the largest offsets."""
+        reckoned.clear()
+        made[:] = [0]
+        guided(host, model, used, latent, coupling)
+        return reckoned[1], max(made)
+
+    plain, none = needed(conds, 1.0)
+    assert none == 0
+    for used, coupling in ((timed, 1.0), (conds, 3.0), (timed, 3.0)):
+        told, offsets = needed(used, coupling)
+        assert 0 < offsets <= told - plain < 4 * offsets
+
+
+def test_memory_of_sound_alone_is_that_of_its_tokens(loaded) -> None:
+    model = loaded[0].model
+    dit = model.diffusion_model.config
+    sound = model.memory_required([2, dit.audio_channels, 1000])
+    assert sound == model.memory_required([2, dit.video_channels, 1000 * dit.patch**2, 1, 1])
+
+
 def test_unloading_and_loading_again_changes_nothing(host: Host, loaded, conds, latent) -> None:
     import comfy.model_management as management
 
