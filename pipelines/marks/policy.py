@@ -93,6 +93,23 @@ class Policy:
 Entry = TypeVar("Entry", Rule, Right, Person)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping: YAML would keep the last alone."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line, name = key.start_mark.line + 1, (key.tag, key.value)
+            if name in lines:
+                advice = "put all entries under one" if key.value in PARTS else "only one can hold"
+                raise ValueError(f"{key.value!r} stands twice, in lines {lines[name]} and {line}; {advice}")
+            lines[name] = line
+        return node
+
+
 @dataclass(frozen=True)
 class Finding:
     """A rule that applied: what it asks for, what it applied to, and where that stood."""
@@ -134,13 +151,21 @@ class Outcome:
 
 def read_policy(*paths: Path) -> Policy:
     """The default policy with what files add to it. Raises ValueError that names file and place."""
-    policy = Policy()
-    for path in (DEFAULT, *paths):
-        policy = _merged(policy, _parsed(path))
+    policy, own = _parsed(DEFAULT), []
+    for path in paths:
+        added = _parsed(path)
+        policy, own = _merged(policy, added), [*own, *added.lists]
     for rule in policy.rules:
         for name in (*rule.any, *rule.all):
             if name not in policy.lists:
                 raise ValueError(f"The policy's rule {rule.name!r} needs a list {name!r} that is not there.")
+    used = {name for rule in policy.rules for name in (*rule.any, *rule.all)}
+    for name in own:
+        if name not in used:
+            raise ValueError(
+                f"No rule of the policy looks at the list {name!r}. Name it in a rule's any or all, or add to one of "
+                f"{', '.join(sorted(map(str, used)))}."
+            )
     return policy
 
 
@@ -192,15 +217,15 @@ def _parsed(path: Path) -> Policy:
     try:
         if path.stat().st_size > MAX_FILE:
             raise ValueError(f"it is larger than {MAX_FILE >> 20} MB")
-        data = yaml.safe_load(path.read_text("utf-8"))
+        data = yaml.load(path.read_text("utf-8"), _Loader)
         parts = _known({} if data is None else data, "it", PARTS)
-        lists = parts.get("lists") or {}
+        lists = _part(parts, "lists", {})
         if not isinstance(lists, Mapping):
             raise ValueError(f"lists must be lists with names, such as pets: [hamster]; got {lists!r:.60}")
         return Policy(
             _entries(parts, "rules", _rule),
             {name: _plain(_phrases(words, f"the list {name!r}")) for name, words in lists.items()},
-            _plain(_phrases(parts.get("harmless") or [], "harmless")),
+            _plain(_phrases(_part(parts, "harmless", []), "harmless")),
             _entries(parts, "rights", _right),
             _entries(parts, "people", _person),
         )
@@ -210,9 +235,14 @@ def _parsed(path: Path) -> Policy:
         ) from error
 
 
+def _part(parts: Mapping[str, Any], part: str, empty: Any) -> Any:
+    """A part of a file, which may be left out or have nothing under it."""
+    return empty if parts.get(part) is None else parts[part]
+
+
 def _entries(parts: Mapping[str, Any], part: str, read: Callable[[Any, str], Entry]) -> tuple[Entry, ...]:
     """A part of a file whose entries have names of their own."""
-    entries, found = parts.get(part) or [], {}
+    entries, found = _part(parts, part, []), {}
     if not isinstance(entries, list):
         raise ValueError(f"{part} must be a list of entries; got {entries!r:.60}")
     for number, entry in enumerate(entries, 1):

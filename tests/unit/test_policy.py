@@ -179,6 +179,17 @@ def test_a_file_of_the_user_adds_to_the_policy_and_replaces_by_name(tmp_path: Pa
         ("rules: [{name: gore, action: warn, any: gore}]", "any must be a list"),
         ("rules: [{name: x, action: warn, frames: nuditty, above: 0.5}]", "frames must be nudity"),
         ("rules: [{name: x, action: warn, frames: nudity}]", "above a number from 0 to less than 1"),
+        (
+            "rights:\n- name: Zork\nrights:\n- name: Blarg\n",
+            "'rights' stands twice, in lines 1 and 3; put all entries under one",
+        ),
+        ("lists:\n  gore: [zork]\n  gore: [blarg]\n", "'gore' stands twice, in lines 2 and 3"),
+        ("rules: [{name: gore, action: warn, action: allow, any: [gore]}]", "'action' stands twice, in lines 1 and 1"),
+        ("lists: {goore: [sludgey]}", "No rule of the policy looks at the list 'goore'.*add to one of .*gore"),
+        ("rules: [{name: gore, action: allow, frames: nudity, above: 0.9}]\nlists: {gore: [zork]}", "list 'gore'"),
+        ("rules: false", "rules must be a list of entries; got False"),
+        ("lists: 0", "lists must be lists with names"),
+        ("harmless: 0", "harmless must be a list"),
         ("a: [b", "cannot be used"),
         ("- 1", "cannot be used"),
     ],
@@ -198,8 +209,9 @@ def test_days_may_stand_in_quotes_and_parts_may_be_empty(tmp_path: Path) -> None
     )
     policy = read_policy(own)
     assert outcome(policy, "Tom Hanks").action == "refuse" and outcome(policy, "Pixar").action == "allow"
-    own.write_text("# nothing yet\n")
-    assert read_policy(own) == read_policy()
+    for nothing in ("# nothing yet\n", "rules:\nlists:\nharmless:\nrights:\npeople:\n"):
+        own.write_text(nothing)
+        assert read_policy(own) == read_policy()
 
 
 def test_a_picture_of_the_registry_stops_the_stream_and_an_override_does_not_change_it() -> None:
@@ -301,6 +313,19 @@ def test_the_command_line_prints_an_entry_that_the_policy_takes(
     assert right.images and right.sounds
     with pytest.raises(Refused, match="our song"):
         list(guarded(read(path), read_policy(own), TODAY, lambda outcome: None).frames())
+
+
+def test_entries_that_were_printed_one_after_the_other_are_not_lost(tmp_path: Path) -> None:
+    own = tmp_path / "policy.yaml"
+    own.write_text(registry.entry("Zork", ["0" * 16], []) + registry.entry("Blarg", ["1" * 16], []))
+    with pytest.raises(ValueError, match="'rights' stands twice, in lines 1 and 8; put all entries under one"):
+        read_policy(own)
+
+
+def test_a_list_of_a_replaced_rule_may_be_left(tmp_path: Path) -> None:
+    own = tmp_path / "policy.yaml"
+    own.write_text("rules: [{name: gore, action: warn, any: [violence]}]")
+    assert outcome(read_policy(own), "a beheading").action == "allow"
 
 
 def printed(path: Path, capsys: pytest.CaptureFixture[str]) -> Right:
