@@ -140,15 +140,17 @@ RECAPTION = Workflow(
         "recaption": Placed("KinetophoneRecaption", {"prompt": "a small green cube spins"}, 1, 0, 300),
         "edit": Placed("KinetophoneScreenplayEdit", {"screenplay": ("recaption", 0)}, 1, 8, 300),
         "server": Placed("KinetophoneLanguageServer", {}, 1, 15, 140),
-        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": ("edit", 1)}, 2, 0, 200),
+        "text": Placed(
+            "KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": "", "screenplay": ("edit", 0)}, 2, 0, 300
+        ),
         "guidance": Placed(
             "KinetophoneGuidance",
-            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 2, 5, 200,
+            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 2, 7, 200,
         ),
         "sampler": Placed(
             "KinetophoneSampler",
             {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 7, **ANEW},
-            2, 10, 200,
+            2, 12, 200,
         ),
         "save": Placed(
             "KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/recaption"}, 3, 12, 500
@@ -164,8 +166,8 @@ RECAPTION = Workflow(
         "## Recaption, review, generate\n"
         "*Recaption* leaves your words as they are and adds what they leave open, in words that the model was trained "
         "on; it lists every addition. *Edit Screenplay* shows the result: switch *locked* on to keep your own "
-        "version of it. To let a language model on your machine write instead, connect *Language Model Server* to "
-        "*server*."
+        "version of it. Set the length of *Empty Picture and Sound* to that of the screenplay. To let a language model "
+        "on your machine write instead, connect *Language Model Server* to *server*."
     ),
 )  # fmt: skip
 

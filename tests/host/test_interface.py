@@ -109,6 +109,15 @@ def test_the_workflow_that_verifies_a_file_tells_all_of_it(host: Host, info: dic
     assert len(told) == 4 and not videos(outputs)
 
 
+def test_shots_of_a_reviewed_screenplay_keep_their_times(host: Host, info: dict) -> None:
+    stored = stored_workflow("04_recaption")
+    set_value(stored, info, "KinetophoneScreenplayEdit", "text", "0-0.3 a red ball spins\n0.3-0.7 a blue cube at night")
+    set_value(stored, info, "KinetophoneScreenplayEdit", "locked", True)
+    told = [text for output in run_small(host, info, stored).values() for text in output.get("text", [])]
+    (note,) = [text for text in told if text.startswith("0 to 0.3 s: ")]
+    assert "\n0.3 to 0.7 s: " in note and "Left out" not in note
+
+
 def run_small(host: Host, info: dict, stored: dict, name: str = "") -> dict:
     """Run a workflow with the debug model, or the built-in one where it must be that, on a short clip."""
     if name != TURBO:
