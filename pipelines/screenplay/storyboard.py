@@ -25,8 +25,9 @@ _SPAN = re.compile(r"(?P<start>[\d:.]+)\s*s?\s*(?:-|\u2013|to)\s*(?P<end>[\d:.]+
 _CLOCK = re.compile(r"(?:(?P<minutes>\d{1,4}):)?(?P<seconds>\d{1,5}(?:\.\d+)?)")
 _FIELD = re.compile(r"\s*(?P<key>[^:@|\"]+?)\s*(?:@\s*(?P<at>[\d:.]+)\s*s?\s*)?:\s*(?P<value>.*)", re.DOTALL)
 # A quote after a letter or digit (5") opens nothing, and one after a space or before a letter closes nothing, so that a
-# single one does not reach over the fields to the next.
-_QUOTED = re.compile(r'(?<!\w)"[^"]*(?<!\s)"(?!\w)|“[^“”]*”')
+# single one does not reach over the fields to the next. What a speaker says may end in a space: its quote opens after
+# the colon, and closes where the field ends.
+_QUOTED = re.compile(r'(?<=:)\s*"[^"]*"(?=\s*(?:[|#]|$))|(?<!\w)"[^"]*(?<!\s)"(?!\w)|“[^“”]*”')
 _HEADER = re.compile(rf"\s*(?P<key>{'|'.join(HEADERS)})\s*:\s*(?P<value>.*)", re.IGNORECASE)
 
 
@@ -107,8 +108,8 @@ def _with_field(shot: Shot, piece: str, number: int, column: int) -> Shot:
         return replace(shot, blend=_seconds(value.removesuffix("s").strip(), number, column))
     if key.lower() == "sound":
         return replace(shot, cues=(*shot.cues, Cue(shot.start if at is None else at, value)))
-    # Scripts without capitals count as written in them.
-    if key == key.upper():
+    # Letters of scripts without capitals count as capitals.
+    if key == key.upper() and any(map(str.isalpha, key)):
         if len(value) < 2 or value[0] not in '"“' or value[-1] not in '"”':
             raise _error(number, column, f'what {key} says stands in quotes, such as {key}: "Hello."')
         spoken = Line(_after(shot) if at is None else at, key, value[1:-1].strip())

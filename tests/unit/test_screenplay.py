@@ -72,18 +72,18 @@ def test_speakers_of_scripts_without_capitals_speak(name: str) -> None:
     "caption",
     ['a 5" ball rolls', "a “big ball rolls", 'a "big ball rolls', 'a ball 5 " wide', 'a 5" by 6" box', "a big” ball"],
 )
-@pytest.mark.parametrize("spoken", ["There | it goes.", "…", "#1 | is here"])
+@pytest.mark.parametrize("spoken", ["There | it goes.", "…", "#1 | is here", "I am #1 | here "])
 def test_a_single_quote_sign_hides_no_field(caption: str, spoken: str) -> None:
     (shot,) = parse(f'0-2 {caption} | camera: pan left | ANNA: "{spoken}" | sound: thumps # a 5" one').shots
     assert (shot.caption, shot.camera, shot.cues[0].sound) == (caption, "pan left", "thumps")
-    assert [(line.speaker, line.text) for line in shot.lines] == [("ANNA", spoken)]
+    assert [(line.speaker, line.text) for line in shot.lines] == [("ANNA", spoken.strip())]
 
 
 def test_bars_and_hashes_between_quotes_are_text() -> None:
-    board = '0-2 a sign says "#1 | fan" today | ANNA: "a | “b | c” d" | BO: “#2 | e” | CY:"f | g"# "h"'
+    board = '0-2 a sign says "#1 | fan" today | ANNA: "a | “b | c” d" | BO: “#2 | e” | DI: "#3 " | CY:"f | g "# "h"'
     (shot,) = parse(board).shots
     assert shot.caption == 'a sign says "#1 | fan" today'
-    assert [line.text for line in shot.lines] == ["a | “b | c” d", "#2 | e", "f | g"]
+    assert [line.text for line in shot.lines] == ["a | “b | c” d", "#2 | e", "#3", "f | g"]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,9 @@ def test_bars_and_hashes_between_quotes_are_text() -> None:
         ("0-2", "Line 1, column 4", "say what the shot shows"),
         ("0-2 a ball | anna: hello", "Line 1, column 14", "CAPITALS"),
         ("0-2 a ball | ANNA: hello", "Line 1, column 14", "stands in quotes"),
+        ('0-2 a ball | ANNA: "hello | BO: "Hi. "', "Line 1, column 14", "stands in quotes"),
+        ('0-2 a ball | 12: "Hi"', "Line 1, column 14", "unknown field '12'"),
+        ('0-2 a ball | !!: "x"', "Line 1, column 14", "unknown field '!!'"),
         ("0-2 a ball | blend: soon", "Line 1, column 14", "minutes:seconds"),
         ("0-1:2:3 a ball", "Line 1, column 3", "minutes:seconds"),
         ("# nothing", "Line 1, column 1", "has no shot"),
