@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--form", default="dense", choices=[*dict(FORMS), "mixed"], help="evaluate: kind of prompts")
     parser.add_argument("--jobs", type=int, default=1, help="evaluate: processes that share the work")
     parser.add_argument("--detector", type=Path, help="evaluate: another detector than the one that landed")
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
     try:
         _COMMANDS.get(options.command, _train)(options)
     except ValueError as error:

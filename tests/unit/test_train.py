@@ -148,7 +148,7 @@ def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) ->
     out = folder / "out.safetensors"
     parts = [f"joint={folder / 'part' / 'last.safetensors'}", f"codec={folder / 'codec.safetensors'}"]
     parts += [f"{name}={folder / name}.safetensors" for name in ("decoder", "vocoder")]
-    assert main(["export", str(out), *parts, "--model", "debug"]) == 0
+    assert main(["export", str(out), *parts[:1], "--model", "debug", *parts[1:]]) == 0
     models = load_models(out)
     assert models.config == DEBUG
     assert torch.allclose(models.video.decoder.enter.weight, networks["video"].decoder.enter.weight, atol=1e-3)
