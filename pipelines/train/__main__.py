@@ -1,24 +1,12 @@
-"""Command line of the training.
-
-python -m kinetophone.pipelines.train fit OUT          fit the linear codecs on renders of the world
-python -m kinetophone.pipelines.train CONFIG [k=v ..]  run one training configuration
-python -m kinetophone.pipelines.train fill CONFIG      render what a configuration will read, many processes at once
-python -m kinetophone.pipelines.train pairs OUT WEIGHTS   clips as a transformer remakes them, for the decoder
-python -m kinetophone.pipelines.train export OUT ...   join trained parts into one checkpoint
-python -m kinetophone.pipelines.train soup OUT WEIGHTS ..   the mean of checkpoints that one run made of another
-python -m kinetophone.pipelines.train adapter OUT CONFIG [k=v ..]   the turbo adapter that such a run has learned
-python -m kinetophone.pipelines.train average OUT LAST    keep the averaged weights of a run alone, half as precise
-python -m kinetophone.pipelines.train widen OUT WEIGHTS   more channels for the picture, to train on
-python -m kinetophone.pipelines.train split OUT WEIGHTS   smaller tokens, to train on
-python -m kinetophone.pipelines.train evaluate OUT.md WEIGHTS ..   measure checkpoints against real clips
-python -m kinetophone.pipelines.train label WEIGHTS OUT.json   keep what was measured in a checkpoint's metadata
-"""
+"""Command line of the training: `python -m kinetophone.pipelines.train --help` says what there is."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..model.config import CONFIGS
@@ -26,11 +14,33 @@ from ..sampling.loop import DEFAULT_SAMPLER, SAMPLERS
 from ..world.caption import FORMS
 from .config import read_config
 
+PROGRAM = "python -m kinetophone.pipelines.train"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command takes (`[..]` may be left out, `..` stands for more of the same), what it is for, and its code."""
+
+    takes: str
+    purpose: str
+    run: Callable[[argparse.Namespace], None]
+
+    def check(self, name: str, given: int) -> None:
+        """Raises ValueError with the usage where the number of arguments is wrong."""
+        needed = self.takes.partition("[")[0].split()
+        least = len([word for word in needed if word != ".."])
+        if given < least or (given > least and ".." not in self.takes):
+            raise ValueError(f"The command {name} got {given} arguments. Write: {PROGRAM} {name} {self.takes}")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    parser = argparse.ArgumentParser(prog="python -m kinetophone.pipelines.train", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="\n".join(f"{name} {it.takes}\n    {it.purpose}" for name, it in _COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("command", help="one of the commands above, or a configuration")
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--model", default="mini", choices=sorted(CONFIGS))
@@ -50,7 +60,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--detector", type=Path, help="evaluate: another detector than the one that landed")
     options = parser.parse_intermixed_args(argv)
     try:
-        _COMMANDS.get(options.command, _train)(options)
+        command = _COMMANDS.get(options.command, _COMMANDS[_CONFIG])
+        command.check(options.command, len(options.arguments))
+        command.run(options)
     except ValueError as error:
         logging.error("%s", error)
         return 2
@@ -83,8 +95,8 @@ def _fill(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from .export import export
 
-    parts = dict(argument.split("=", 1) for argument in options.arguments[1:])
-    export(CONFIGS[options.model], Path(options.arguments[0]), {k: Path(v) for k, v in parts.items()})
+    parts = (argument.partition("=") for argument in options.arguments[1:])
+    export(CONFIGS[options.model], Path(options.arguments[0]), {name: Path(path) for name, _, path in parts if path})
 
 
 def _soup(options: argparse.Namespace) -> None:
@@ -149,11 +161,23 @@ def _label(options: argparse.Namespace) -> None:
     label(weights, evaluation)
 
 
+_CONFIG = "CONFIG"
 _COMMANDS = {
-    "fit": _fit, "fill": _fill, "pairs": _pairs, "export": _export, "soup": _soup, "average": _average,
-    "adapter": _adapter,
-    "widen": _widen, "split": _split, "evaluate": _evaluate, "label": _label,
-}  # fmt: skip
+    _CONFIG: Command("[key=value ..]", "run one training configuration", _train),
+    "fit": Command("OUT", "fit the linear codecs on renders of the world", _fit),
+    "fill": Command("CONFIG [key=value ..]", "render what a configuration will read, many processes at once", _fill),
+    "pairs": Command("OUT WEIGHTS [key=value ..]", "clips as a transformer remakes them, for the decoder", _pairs),
+    "export": Command(
+        "OUT joint=PATH decoder=PATH vocoder=PATH codec=PATH", "join trained parts into one checkpoint", _export
+    ),
+    "soup": Command("OUT WEIGHTS WEIGHTS ..", "the mean of checkpoints that one run made of another", _soup),
+    "adapter": Command("OUT CONFIG [key=value ..]", "the turbo adapter that such a run has learned", _adapter),
+    "average": Command("OUT LAST", "keep the averaged weights of a run alone, half as precise", _average),
+    "widen": Command("OUT WEIGHTS", "more channels for the picture, to train on", _widen),
+    "split": Command("OUT WEIGHTS", "smaller tokens, to train on", _split),
+    "evaluate": Command("OUT.md WEIGHTS ..", "measure checkpoints against real clips", _evaluate),
+    "label": Command("WEIGHTS OUT.json", "keep what was measured in a checkpoint's metadata", _label),
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,6 +9,13 @@ from typing import Any
 import yaml
 
 CONFIG_FOLDER = Path(__file__).parent / "configs"
+# What a field of a type must be in YAML, and how that is called.
+_KINDS = {
+    "int": (int, "a whole number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "a text"),
+    "dict": (dict, "{key: value}"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ def read_config(name: str, overrides: list[str]) -> RunConfig:
     if not path.is_file():
         known = sorted(p.stem for p in CONFIG_FOLDER.glob("*.yaml"))
         raise ValueError(f"No training configuration {name!r}: give a .yaml file or one of {', '.join(known)}.")
-    data = yaml.safe_load(path.read_text())
+    data = _checked(path.name, "dict", yaml.safe_load(path.read_text()))
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator:
@@ -64,19 +71,33 @@ def read_config(name: str, overrides: list[str]) -> RunConfig:
         target = data
         *parents, last = key.split(".")
         for parent in parents:
-            target = target.setdefault(parent, {})
-        target[last] = yaml.safe_load(value)
+            target = _checked(parent, "dict", target.setdefault(parent, {}))
+        try:
+            target[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"The value of {key} cannot be read: {error}") from error
     unknown = set(data) - {f.name for f in fields(RunConfig)}
     if unknown:
         raise ValueError(f"{path.name} has unknown keys {sorted(unknown)}.")
     for f in fields(RunConfig):
-        # YAML reads 6e-4, without a point, as text.
-        if f.name in data and f.type == "float":
-            data[f.name] = _number(f.name, data[f.name])
+        if f.name in data:
+            data[f.name] = _checked(f.name, f.type, data[f.name])
     return RunConfig(**data)
 
 
+def _checked(name: str, kind: str, value: Any) -> Any:
+    """The value of a field of this type. Raises ValueError that says what it must be."""
+    if kind == "float":
+        return _number(name, value)
+    expected, called = _KINDS[kind.partition("[")[0]]
+    # A truth value is a whole number as well, for Python.
+    if type(value) is not expected:
+        raise ValueError(f"{name} must be {called}; got {value!r}.")
+    return value
+
+
 def _number(name: str, value: Any) -> float:
+    # YAML reads 6e-4, without a point, as text.
     try:
         return float(value)
     except (TypeError, ValueError) as error:

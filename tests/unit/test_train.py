@@ -570,11 +570,49 @@ def test_some_samples_are_given_clean_parts_and_all_have_something_to_learn() ->
         ("cpu", ["steps=0"], "at least 1"),
         ("cpu", ["adam_rate=fast"], "adam_rate must be a number"),
         ("cpu", ["precision=fp8"], "auto, fp32 or bf16"),
+        ("cpu", ["steps=abc"], "steps must be a whole number; got 'abc'"),
+        ("cpu", ["seed=true"], "seed must be a whole number; got True"),
+        ("cpu", ["compile=perhaps"], "compile must be true or false"),
+        ("cpu", ["out=7"], "out must be a text; got 7"),
+        ("cpu", ["options=3"], "options must be {key: value}; got 3"),
+        ("cpu", ["options=3", "options.batch=4"], "options must be {key: value}; got 3"),
+        ("cpu", ["steps.few=3"], "steps must be {key: value}; got 1500"),
+        ("cpu", ["rates=[1]"], "rates must be {key: value}"),
+        ("cpu", ["options={a"], "The value of options cannot be read"),
     ],
 )
 def test_bad_configurations_are_refused(name: str, overrides: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_config(name, overrides)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (["export"], "export OUT joint=PATH decoder=PATH vocoder=PATH codec=PATH"),
+        (["fit"], "fit OUT"),
+        (["fit", "a", "b"], "fit OUT"),
+        (["fill"], "fill CONFIG [key=value ..]"),
+        (["soup"], "soup OUT WEIGHTS WEIGHTS .."),
+        (["soup", "out", "one"], "soup OUT WEIGHTS WEIGHTS .."),
+        (["pairs"], "pairs OUT WEIGHTS [key=value ..]"),
+        (["adapter", "x"], "adapter OUT CONFIG [key=value ..]"),
+        (["widen", "x"], "widen OUT WEIGHTS"),
+        (["label", "a", "b", "c"], "label WEIGHTS OUT.json"),
+        (["evaluate", "t.md"], "evaluate OUT.md WEIGHTS .."),
+    ],
+)
+def test_a_command_without_its_arguments_says_its_usage(
+    caplog: pytest.LogCaptureFixture, arguments: list[str], usage: str
+) -> None:
+    assert main(arguments) == 2
+    assert caplog.text.endswith(f"Write: python -m kinetophone.pipelines.train {usage}\n")
+
+
+def test_the_help_of_the_command_line_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "\nsoup OUT WEIGHTS WEIGHTS ..\n    the mean of checkpoints" in capsys.readouterr().out
 
 
 def test_every_shipped_configuration_is_read() -> None:
