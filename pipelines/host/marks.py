@@ -16,7 +16,7 @@ from ..clip.clip import Clip
 from ..marks.detect import Detection, detect
 from ..marks.identity import INSTALL, own_identity, own_watermark_key
 from ..marks.invisible import invisibly_marked
-from ..marks.options import KEYS, SIGNING
+from ..marks.options import INVISIBLE, KEYS, SIGNING
 from ..marks.payload import PUBLIC_KEY, payload_of, shown
 from ..marks.provenance import MIME, Making, Verdict, can_sign, check_format, sign, verify
 from ..marks.visible import badge_height, draw_badge, image_badge, marked
@@ -46,8 +46,8 @@ def marked_invisibly(video: Any, says: str, where: str, key: str, workflow: Any)
     payload = payload_of(says.strip() or json.dumps(workflow, sort_keys=True, default=str))
     clip = clip_of(video)
     marked = invisibly_marked(clip, payload, watermark_key(key), where)
-    silent = "sound" in where and clip.sound is None
-    note = " It is in the picture alone: the video has no sound." if silent else ""
+    # Whether there is a sound is not known before it is made, which is for whoever reads the video.
+    note = " It goes into the picture, and into the sound if there is one." if where == INVISIBLE[0] else ""
     return StreamVideo(marked), shown(payload), f"The mark says {shown(payload)}.{note}"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import torch
 from harness import Failed, Host
 from test_nodes import graph, link, saved
 
@@ -168,7 +170,18 @@ def test_an_invisible_mark_is_detected_in_the_file_and_verify_falls_back_to_it(h
     assert "0123456789ab, from 0.0 to 2.0 s over the whole picture" in outputs["detect"]["text"][0]
     told = outputs["verify"]["text"][0]
     assert "no signed provenance" in told and "With the public key: In the picture: 0123456789ab" in told
-    assert "in the picture alone: the video has no sound" in outputs["mark"]["text"][0]
+    assert "into the picture, and into the sound if there is one" in outputs["mark"]["text"][0]
+
+
+def test_an_invisible_mark_makes_no_sound_before_the_video_is_read(host: Host) -> None:
+    clip, media, heard = host.pack("pipelines.clip.clip"), host.pack("pipelines.host.media"), []
+    shape = clip.VideoShape(160, 96, 48, Fraction(24))
+    grey = clip.Clip(
+        shape, lambda start, stop: iter([torch.full((stop - start, 96, 160, 3), 128)]), lambda: heard.append(1)
+    )
+    mark = host.pack("pipelines.host.marks").marked_invisibly
+    mark(media.StreamVideo(grey), "0123456789ab", "picture and sound", "public", {})
+    assert not heard
 
 
 def test_a_mark_of_a_sound_that_is_not_there_leaves_no_file(host: Host, base: Path) -> None:
