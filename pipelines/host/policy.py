@@ -25,8 +25,9 @@ REPORT = "kinetophone/policy/report"
 LINEAGE = "policy_override"
 BETWEEN = "; "
 # Why Policy nodes overruled a refusal, by `_key`. The host keeps what a node gave for as long as nothing before it
-# changes, so that a node of this run may have been judged in an earlier one.
+# changes, so that a node of this run may have been judged in an earlier one. The oldest are forgotten.
 _overruled: dict[str, str] = {}
+REMEMBERED = 4096
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def judged(
     findings += check_screenplay(policy, screenplay, today) if screenplay is not None else ()
     outcome = Outcome(findings)
     reason, key = override.strip(), _key(workflow or {}, str(node_id))
-    _overruled.pop(key, None)
+    _remember(key, "")
     lines = [outcome.told()] if prompt.strip() or screenplay is not None else []
     if findings:
         lines.append(f"Report: {_report(outcome, reason)}")
@@ -63,7 +64,7 @@ def judged(
         if not reason:
             raise Refused(f"Stopped by the policy, before anything was made.\n{lines[0]}")
         lines.append(f"Overruled: {reason}")
-        _overruled[key] = reason
+        _remember(key, reason)
     watched = None
     if video is not None:
         lines.append(_watched(policy))
@@ -117,12 +118,21 @@ def _key(workflow: Mapping[str, Any], node_id: str) -> str:
     return hashlib.sha256(json.dumps([node_id, found], sort_keys=True, default=str).encode()).hexdigest()
 
 
+def _remember(key: str, reason: str) -> None:
+    """Why this node overruled a refusal; empty where it did not."""
+    _overruled.pop(key, None)
+    if reason:
+        _overruled[key] = reason
+    while len(_overruled) > REMEMBERED:
+        del _overruled[next(iter(_overruled))]
+
+
 def _guarded(clip: Clip, policy: Policy, today: datetime.date, reason: str, key: str) -> Clip:
     def on_outcome(outcome: Outcome) -> None:
         if outcome.findings:
             _report(outcome, reason)
         if outcome.action == REFUSE and reason:
-            _overruled[key] = reason
+            _remember(key, reason)
 
     return guarded(clip, policy, today, on_outcome, bool(reason))
 

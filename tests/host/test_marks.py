@@ -265,6 +265,16 @@ def test_reasons_add_up_and_are_told_where_the_host_does_not_judge_again(host: H
     assert sorted(told.split("; ")) == ["I drew it", "So is this"]
 
 
+def test_of_overruled_refusals_the_last_are_remembered(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = host.pack("pipelines.host.policy")
+    monkeypatch.setattr(judge, "REMEMBERED", 2)
+    asked = [policy(prompt=f"Mickey Mouse {number}", override=f"reason {number}") for number in range(3)]
+    for nodes in (asked[0], asked[1], asked[0], asked[2]):
+        inputs = nodes["policy"]["inputs"]
+        judge.judged(inputs["prompt"], None, None, inputs["override"], nodes, "policy")
+    assert [judge.overrides(nodes) for nodes in asked] == [["reason 0"], [], ["reason 2"]]
+
+
 def test_the_policy_of_the_user_adds_to_ours_and_stops_a_video_of_the_registry(host: Host, base: Path) -> None:
     folder = base / "user" / "kinetophone"
     folder.mkdir(parents=True, exist_ok=True)
