@@ -217,7 +217,7 @@ def _parsed(path: Path) -> Policy:
     try:
         if path.stat().st_size > MAX_FILE:
             raise ValueError(f"it is larger than {MAX_FILE >> 20} MB")
-        data = yaml.load(path.read_text("utf-8"), _Loader)
+        data = _Loader(path.read_text("utf-8")).get_single_data()
         parts = _known({} if data is None else data, "it", PARTS)
         lists = _part(parts, "lists", {})
         if not isinstance(lists, Mapping):
