@@ -48,7 +48,7 @@ def read(path: Path) -> Clip:
     with _open(path) as container:
         if not container.streams.video:
             raise ValueError(f"{path.name} has no picture. Give a video file.")
-        stream = container.streams.video[0]
+        stream = picture_of(container)
         fps = Fraction(stream.average_rate or stream.guessed_rate or 0)
         if fps <= 0:
             raise ValueError(f"{path.name} does not say its frame rate. Re-encode it with a constant one.")
@@ -97,10 +97,15 @@ def read_sound(path: Path, seconds: Fraction) -> Sound | None:
     return Sound(torch.nn.functional.pad(waveform, (lead or 0, 0))[:, :room], stream.rate)
 
 
+def picture_of(container: Any) -> Any:
+    """The stream of an open file that is its picture: the first one that is no cover, if there is one."""
+    return min(container.streams.video, key=_is_cover)
+
+
 def is_sound(path: Path) -> bool:
     """Whether a file holds sound and no moving picture; the cover of a song does not move."""
     with _open(path) as container:
-        return bool(container.streams.audio) and _moving(container) is None
+        return _is_sound(container)
 
 
 def _open(path: Path) -> Any:
@@ -133,7 +138,7 @@ def _is_packed(path: Path) -> bool:
 def _frames(path: Path, shape: VideoShape, start: int, stop: int) -> Iterator[Tensor]:
     """Frames by their time stamps: a missing one is filled with the one before, a surplus one is dropped."""
     with _open(path) as container:
-        stream = container.streams.video[0]
+        stream = picture_of(container)
         stream.thread_type = "AUTO"
         begin = _start(container)
         if start:
@@ -222,14 +227,16 @@ def _index(frame: Any, begin: Fraction, fps: Fraction) -> int:
 
 
 def _start(container: Any) -> Fraction:
-    stream = _moving(container) or (container.streams.audio or container.streams.video)[0]
+    stream = container.streams.audio[0] if _is_sound(container) else picture_of(container)
     return Fraction(stream.start_time or 0) * stream.time_base
 
 
-def _moving(container: Any) -> Any | None:
-    """The first picture of a file that is a video."""
-    cover = av.stream.Disposition.attached_pic
-    return next((stream for stream in container.streams.video if not stream.disposition & cover), None)
+def _is_sound(container: Any) -> bool:
+    return bool(container.streams.audio) and all(map(_is_cover, container.streams.video))
+
+
+def _is_cover(stream: Any) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def _promised(container: Any, stream: Any, fps: Fraction) -> int | None:

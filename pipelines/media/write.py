@@ -18,7 +18,7 @@ from torch import Tensor
 from ..clip.clip import Clip, Sound
 from ..clock import samples_of
 from .formats import DEFAULT_QUALITY, Format
-from .read import FileFrames
+from .read import FileFrames, picture_of
 
 OnFrame = Callable[[int, int], None]
 
@@ -107,7 +107,7 @@ def copied_from(clip: Clip, kind: Format, quality: str) -> Path | None:
     if not isinstance(clip.source, FileFrames) or clip.source.shape != clip.shape or quality == SMALL:
         return None
     with av.open(str(clip.source.path)) as container:
-        stream = container.streams.video[0]
+        stream = picture_of(container)
         context = stream.codec_context
         alike = context.name == DECODERS.get(kind.video_codec) and context.pix_fmt == kind.pixel_format
         return clip.source.path if alike and stream.frames == clip.shape.frames else None
@@ -189,7 +189,7 @@ class _Copy:
     @classmethod
     def open(cls, container: Any, path: Path) -> _Copy:
         with av.open(str(path)) as source:
-            template = source.streams.video[0]
+            template = picture_of(source)
             stream = container.add_stream_from_template(template)
             # PyAV 14 asks for a header of its own encoder otherwise, and writes that in place of the file's.
             stream.codec_context.flags = template.codec_context.flags
@@ -198,7 +198,7 @@ class _Copy:
     def add_all(self, clip: Clip) -> Iterator[int]:
         """Copy every packet, and say after each how many there are."""
         with av.open(str(self.path)) as source:
-            stream = source.streams.video[0]
+            stream = picture_of(source)
             begin, done = stream.start_time or 0, 0
             for packet in source.demux(stream):
                 # The last one of a file is empty.
