@@ -55,9 +55,10 @@ def encode_video(video: Any, vae: Any) -> tuple[Latent, str]:
     clip = clip_of(video)
     origin = Origin((dict(clip.lineage),), clip.sources)
     if not isinstance(vae, KinetophoneVideoVAE):
-        images = torch.cat([chunk.float().div(255) for chunk in clip.frames()])
+        frames, notes = _foreign_fit(clip.shape, vae)
+        images = torch.cat([chunk.float().div(255) for chunk in clip.frames(0, frames)])
         encoded = {"samples": vae.encode(images), ORIGIN: origin}
-        return encoded, "Encoded as it is; the VAE crops what does not fit its grid."
+        return encoded, "\n".join(notes) or "Nothing had to be changed."
     fitted, notes = _fit(clip, vae.grid)
     count = len(range(0, fitted.frames, vae.grid.base_stride))
     report, frames = frame_progress(count, None, "encoding"), []
@@ -167,6 +168,32 @@ def _foreign_clip(latent: Tensor, vae: Any, fps: float) -> Clip:
             yield images[index : index + 1, ..., :3].mul(255).round().clamp(0, 255).to(torch.uint8).cpu()
 
     return Clip(shape, source, silent, {"model": type(vae.first_stage_model).__name__})
+
+
+def _foreign_fit(shape: VideoShape, vae: Any) -> tuple[int, list[str]]:
+    """How many frames another VAE takes, and what is left out: the host crops the size by itself, not the length."""
+    cell = vae.spacial_compression_encode() if getattr(vae, "crop_input", True) else 1
+    width, height = shape.width // cell * cell, shape.height // cell * cell
+    frames, up, down = shape.frames, vae.upscale_ratio[0], vae.downscale_ratio[0]
+    if callable(up) and callable(down):
+        frames = min(up(down(shape.frames)), shape.frames)
+    if not (width and height and frames):
+        raise ValueError(
+            f"The video is {shape.width} x {shape.height} with {shape.frames} frames; that is less than the "
+            f"{cell} x {cell} pixels or the length of a single step of this VAE. Make it larger or longer."
+        )
+    notes = []
+    if (width, height) != (shape.width, shape.height):
+        notes.append(
+            f"Size: {shape.width} x {shape.height} cropped to {width} x {height}, because sides must be multiples of "
+            f"{cell} pixels."
+        )
+    if frames != shape.frames:
+        notes.append(
+            f"Length: cut from {shape.frames} to {frames} frames, because the model works in {up(2) - up(1)} frames a "
+            "step after the first frame."
+        )
+    return frames, notes
 
 
 def _fit(clip: Clip, grid: Grid) -> tuple[VideoShape, list[str]]:

@@ -293,6 +293,49 @@ def test_video_vaes_of_the_host_make_and_take_videos(host: Host, loaded: tuple) 
     assert shown[0].shape == (9, 64, 64, 3) and (shown[0] - shown[1]).abs().max() <= 1
 
 
+# LTX-Video's autoencoder with few layers: 32 x 32 pixels a cell, 8 frames a step after the first.
+LTX_VIDEO = {
+    "dims": 3,
+    "latent_channels": 128,
+    "blocks": [["compress_all", 1], ["res_x_y", 1], ["compress_all", 1], ["res_x_y", 1], ["compress_all", 1]],
+    "norm_layer": "pixel_norm",
+    "patch_size": 4,
+    "latent_log_var": "uniform",
+}
+
+
+@pytest.fixture
+def ltx_video(host: Host, loaded: tuple) -> object:
+    """The host's VAE around its own network for LTX-Video."""
+    import comfy.model_patcher
+    import comfy.sd
+    from comfy.ldm.lightricks.vae.causal_video_autoencoder import VideoVAE
+
+    vae = object.__new__(comfy.sd.VAE)
+    vae.__dict__.update(loaded[2].__dict__)
+    vae.first_stage_model = VideoVAE(config=LTX_VIDEO).eval().requires_grad_(False)
+    cpu = torch.device("cpu")
+    vae.patcher = comfy.model_patcher.ModelPatcher(vae.first_stage_model, load_device=cpu, offload_device=cpu)
+    return vae
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("frames", "taken"), [(1, 1), (9, 9), (12, 9), (24, 17)])
+def test_a_vae_of_the_host_takes_a_video_of_any_length(host: Host, ltx_video: object, frames: int, taken: int) -> None:
+    images = torch.rand(frames, 64, 100, 3)
+    video = host.call("CreateVideo", images=images, fps=25.0, audio=None)[0]
+    latent, info = host.call("KinetophoneEncodeVideo", video=video, video_vae=ltx_video)
+    assert latent["samples"].shape == (1, 128, (taken - 1) // 8 + 1, 2, 3)
+    assert "Size: 100 x 64 cropped to 96 x 64" in info
+    assert (f"cut from {frames} to {taken} frames" in info) == (frames != taken)
+
+
+def test_a_video_too_small_for_a_vae_is_refused(host: Host, ltx_video: object) -> None:
+    video = host.call("CreateVideo", images=torch.rand(9, 20, 64, 3), fps=24.0, audio=None)[0]
+    with pytest.raises(ValueError, match=r"64 x 20 .*32 x 32"):
+        host.call("KinetophoneEncodeVideo", video=video, video_vae=ltx_video)
+
+
 @pytest.mark.parametrize(("fps", "told"), [(24000 / 1001, "23.976"), (30000 / 1001, "29.97"), (30.0, "30")])
 def test_frame_rates_are_told_exactly_enough(host: Host, loaded: tuple, fps: float, told: str) -> None:
     video = host.call("CreateVideo", images=torch.rand(9, 64, 64, 3), fps=fps, audio=None)[0]
