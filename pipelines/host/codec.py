@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -155,17 +156,21 @@ def _own_clip(latent: Tensor, vae: KinetophoneVideoVAE) -> Clip:
 
 
 def _foreign_clip(latent: Tensor, vae: Any, fps: float) -> Clip:
-    """Other autoencoders decode whole clips: once, at the first frame asked for."""
+    """Other autoencoders decode whole clips: once, at the first frame asked for, kept as bytes from then on."""
     temporal, spatial = vae.upscale_ratio[0], vae.spacial_compression_decode()
     frames = temporal(latent.shape[2]) if callable(temporal) else latent.shape[2] * temporal
     rate = Fraction(fps).limit_denominator(1001)
     shape = VideoShape(latent.shape[4] * spatial, latent.shape[3] * spatial, frames, rate)
 
-    def source(start: int, stop: int) -> Iterator[Tensor]:
+    @functools.cache
+    def decoded() -> list[Tensor]:
         images = vae.decode(latent)
         images = images.reshape(-1, *images.shape[-3:])
-        for index in range(start, stop):
-            yield images[index : index + 1, ..., :3].mul(255).round().clamp(0, 255).to(torch.uint8).cpu()
+        # One by one: all at once would need the memory of the whole clip, in floats, a second time.
+        return [image[None, ..., :3].mul(255).round().clamp(0, 255).to(torch.uint8).cpu() for image in images]
+
+    def source(start: int, stop: int) -> Iterator[Tensor]:
+        yield from decoded()[start:stop]
 
     return Clip(shape, source, silent, {"model": type(vae.first_stage_model).__name__})
 

@@ -336,6 +336,19 @@ def test_a_video_too_small_for_a_vae_is_refused(host: Host, ltx_video: object) -
         host.call("KinetophoneEncodeVideo", video=video, video_vae=ltx_video)
 
 
+@torch.inference_mode()
+def test_a_vae_of_the_host_decodes_a_video_once(host: Host, ltx_video: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, calls = ltx_video.decode, []
+    monkeypatch.setattr(ltx_video, "decode", lambda latent: calls.append(latent) or decode(latent))
+    latent = {"samples": torch.randn(1, 128, 2, 2, 2)}
+    video = host.call("KinetophoneDecode", latent=latent, video_vae=ltx_video, audio_vae=None, fps=24.0)[0][0]
+    assert not calls
+    first, again = (torch.cat(list(video.clip.frames())) for _ in range(2))
+    part = torch.cat(list(video.clip.frames(2, 4)))
+    assert first.shape == (9, 64, 64, 3) and first.equal(again) and first[2:4].equal(part)
+    assert len(calls) == 1
+
+
 @pytest.mark.parametrize(("fps", "told"), [(24000 / 1001, "23.976"), (30000 / 1001, "29.97"), (30.0, "30")])
 def test_frame_rates_are_told_exactly_enough(host: Host, loaded: tuple, fps: float, told: str) -> None:
     video = host.call("CreateVideo", images=torch.rand(9, 64, 64, 3), fps=fps, audio=None)[0]
