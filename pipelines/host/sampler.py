@@ -38,7 +38,7 @@ def sample(guider: Any, sigmas: Tensor, latent: Latent, seed: int, sampler_name:
         noise, samples, comfy.samplers.sampler_object(sampler_name), sigmas, denoise_mask=latent.get("noise_mask"),
         callback=callback, disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=seed,
     )  # fmt: skip
-    return {**{k: v for k, v in latent.items() if k != "noise_mask"}, "samples": _on_host(made)}
+    return {**latent, "samples": _on_host(made)}
 
 
 def _on_host(samples: Any) -> Any:

@@ -133,6 +133,23 @@ def test_the_sampler_equals_the_hosts_own(host: Host, loaded: tuple) -> None:
         assert torch.allclose(one, three, atol=1e-4)
 
 
+@torch.inference_mode()
+def test_the_sampler_keeps_all_that_comes_with_a_latent(host: Host, loaded: tuple) -> None:
+    conds = host.call("KinetophoneTextEncode", clip=loaded[1], prompt="a red ball", negative="")
+    guider = host.call("CFGGuider", model=loaded[0], positive=conds[0], negative=conds[1], cfg=1.0)[0]
+    sigmas = host.call("KinetophoneSchedule", steps=1, shift=1.5, denoise=1.0)[0]
+    empty = host.call("KinetophoneEmptyLatent", **TINY)[0]
+    latent = host.call("SetLatentNoiseMask", samples={**empty, "batch_index": [2]}, mask=torch.zeros(1, 64, 128))[0]
+    ours = host.call("KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=9, sampler_name="euler")[0]
+    core = host.call(
+        "SamplerCustomAdvanced", noise=host.call("RandomNoise", noise_seed=9)[0], guider=guider,
+        sampler=host.call("KSamplerSelect", sampler_name="euler")[0], sigmas=sigmas, latent_image=latent,
+    )[0]  # fmt: skip
+    for name in ("noise_mask", "batch_index"):
+        assert ours[name] is core[name] is latent[name]
+    assert all(one.equal(two) for one, two in zip(ours["samples"].unbind(), core["samples"].unbind(), strict=True))
+
+
 def test_each_scale_moves_its_own_stream(host: Host, loaded: tuple) -> None:
     def sample(picture: float, sound: float, coupling: float, steps: int = 1) -> list[torch.Tensor]:
         with torch.inference_mode():
