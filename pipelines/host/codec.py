@@ -21,7 +21,7 @@ from ..clock import Grid, frames_of
 from ..types import VideoShape
 from ..vae.video import check_latent
 from .audio_codec import AudioCodec, audio_codec, vae_name
-from .latents import ORIGIN, Latent, Origin, origin_of, streams_of
+from .latents import ORIGIN, Latent, Origin, origin_of, sound_in, streams_of
 from .media import StreamVideo, clip_of
 from .progress import frame_progress
 from .vae import KinetophoneVideoVAE
@@ -99,7 +99,7 @@ def encode_audio(audio: dict[str, Any], vae: Any, like: Latent | None) -> tuple[
 
 def decode_audio(latent: Latent, vae: Any) -> dict[str, Any]:
     """The host's AUDIO of a sound latent, or of the sound of a joint one."""
-    codec, sound = audio_codec(vae), _sound_of(latent)
+    codec, sound = audio_codec(vae), sound_in(latent)
     if sound is None:
         raise ValueError("This latent has no sound. Use Decode to Video for picture alone.")
     codec.check(sound, "This latent")
@@ -124,16 +124,11 @@ def _taken(audio: dict[str, Any], codec: AudioCodec) -> tuple[Tensor, list[str]]
 
 
 def _steps_of(like: Latent, codec: AudioCodec) -> int:
-    sound = _sound_of(like)
+    sound = sound_in(like)
     if sound is None:
         raise ValueError("The latent `like` has no sound, and so no length for it. Connect a joint latent.")
     codec.check(sound, "The latent `like`")
     return sound.shape[codec.time]
-
-
-def _sound_of(latent: Latent) -> Tensor | None:
-    """The sound of a latent that stands beside an audio VAE; only that tells four dimensions from a still image."""
-    return streams_of({**latent, "type": "audio"}).audio
 
 
 def _check_video_vae(vae: Any, instead: str) -> None:

@@ -86,15 +86,23 @@ def streams_of(latent: Latent) -> AVLatent:
     return AVLatent(video, audio)
 
 
+def sound_in(latent: Latent) -> Tensor | None:
+    """The sound of a latent that was connected as sound; only that tells four dimensions from a still image."""
+    return streams_of({**latent, "type": "audio"}).audio
+
+
 def concatenate(video: Latent, audio: Latent) -> Latent:
-    """One joint latent of two; masks are joined too, and a stream without one is generated whole."""
-    picture, sound = streams_of(video).video, streams_of(audio).audio
+    """One joint latent of two; masks are joined too, and a stream without one is generated whole.
+
+    What else comes with them is carried on; where both have the same entry, that of the sound.
+    """
+    picture, sound = streams_of(video).video, sound_in(audio)
     if picture is None or sound is None:
         raise ValueError(
             "Concat needs a picture latent and a sound latent; "
             f"{'the first has no picture' if picture is None else 'the second has no sound'}."
         )
-    joined = nested(AVLatent(picture, sound))
+    joined = {**_rest(video), **_rest(audio), **nested(AVLatent(picture, sound))}
     masks = [_mask_of(video, picture, first=True), _mask_of(audio, sound, first=False)]
     if any(mask is not None for mask in masks):
         whole = [_ones(stream) if mask is None else mask for mask, stream in zip(masks, (picture, sound), strict=True)]
@@ -108,19 +116,19 @@ def kept(latent: Latent) -> Latent:
 
 
 def separate(latent: Latent, like: Latent | None = None) -> tuple[Latent, Latent]:
-    """Picture and sound of a joint latent, masks included; `like` gives the shapes of a packed one."""
+    """Picture and sound of a joint latent, with all that comes with it; `like` gives the shapes of a packed one."""
     if like is not None:
         latent = {**latent, "samples": unpacked(latent["samples"], like["samples"])}
     both = streams_of(latent)
     if both.video is None or both.audio is None:
         raise ValueError("This latent holds only one stream. Separate takes a joint latent of picture and sound.")
-    parts: list[Latent] = [{"samples": both.video}, {"samples": both.audio}]
+    rest = _rest(latent)
+    parts: list[Latent] = [{**rest, "samples": both.video}, {**rest, "samples": both.audio, "type": "audio"}]
     mask = latent.get("noise_mask")
     if mask is not None:
         for part, stream in zip(parts, mask.unbind() if mask.is_nested else [mask], strict=False):
             part["noise_mask"] = stream
-    origin = latent.get(ORIGIN, Origin())
-    return _with_origin(parts[0], origin), _with_origin(parts[1], origin)
+    return parts[0], parts[1]
 
 
 def unpacked(samples: Tensor, like: Tensor) -> Tensor:
@@ -133,6 +141,11 @@ def unpacked(samples: Tensor, like: Tensor) -> Tensor:
         raise ValueError(f"The packed latent has {samples.shape[-1]} values; its shape needs {sum(sizes)}.")
     pieces = samples[:, 0].split(sizes, dim=1)
     return comfy.nested_tensor.NestedTensor([p.reshape(-1, *s) for p, s in zip(pieces, shapes, strict=True)])
+
+
+def _rest(latent: Latent) -> Latent:
+    """What belongs to neither stream."""
+    return {key: value for key, value in latent.items() if key not in ("samples", "noise_mask", "type")}
 
 
 def _mask_of(latent: Latent, stream: Tensor, first: bool) -> Tensor | None:

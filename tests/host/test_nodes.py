@@ -226,6 +226,21 @@ def test_joining_and_separating_are_inverse_and_carry_masks(host: Host) -> None:
     assert host.call("KinetophoneConcatAV", video=joint, audio=joint)[0]["samples"].is_nested
 
 
+@pytest.mark.parametrize("shape", [(8, 13, 16), (32, 2, 13)])
+def test_sound_that_looks_like_a_picture_is_separated_and_joined(host: Host, shape: tuple[int, ...]) -> None:
+    """LTX-2's and MiniMax's sound has four dimensions."""
+    import comfy.nested_tensor
+
+    streams = [torch.randn(2, 128, 3, 2, 4), torch.randn(2, *shape)]
+    joint = {"samples": comfy.nested_tensor.NestedTensor(streams), "batch_index": [3, 4], "sample_rate": 24000}
+    video, audio = host.call("KinetophoneSeparateAV", latent=joint)
+    assert audio["type"] == "audio" and "type" not in video
+    for sound in (audio, {"samples": audio["samples"]}):
+        again = host.call("KinetophoneConcatAV", video=video, audio=sound)[0]
+        assert all(one.equal(two) for one, two in zip(again["samples"].unbind(), streams, strict=True))
+        assert again.keys() == joint.keys() and again["batch_index"] == [3, 4] and again["sample_rate"] == 24000
+
+
 def test_packed_latents_are_unpacked(host: Host) -> None:
     like = host.call("KinetophoneEmptyLatent", **TINY)[0]
     streams = [torch.randn(s.shape) for s in like["samples"].unbind()]
