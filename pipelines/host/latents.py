@@ -103,7 +103,7 @@ def concatenate(video: Latent, audio: Latent) -> Latent:
             f"{'the first has no picture' if picture is None else 'the second has no sound'}."
         )
     joined = {**_rest(video), **_rest(audio), **nested(AVLatent(picture, sound))}
-    masks = [_mask_of(video, picture, first=True), _mask_of(audio, sound, first=False)]
+    masks = [_mask_of(video, first=True), _mask_of(audio, first=False)]
     if any(mask is not None for mask in masks):
         whole = [_ones(stream) if mask is None else mask for mask, stream in zip(masks, (picture, sound), strict=True)]
         joined["noise_mask"] = comfy.nested_tensor.NestedTensor(whole)
@@ -148,11 +148,12 @@ def _rest(latent: Latent) -> Latent:
     return {key: value for key, value in latent.items() if key not in ("samples", "noise_mask", "type")}
 
 
-def _mask_of(latent: Latent, stream: Tensor, first: bool) -> Tensor | None:
+def _mask_of(latent: Latent, first: bool) -> Tensor | None:
     mask = latent.get("noise_mask")
-    if mask is None or not mask.is_nested:
-        return mask
-    return mask.unbind()[0 if first else -1]
+    if mask is not None and mask.is_nested:
+        return mask.unbind()[0 if first else -1]
+    # One mask alone on a joint latent is of its picture, as the host has it.
+    return mask if first or not latent["samples"].is_nested else None
 
 
 def _ones(stream: Tensor) -> Tensor:

@@ -241,6 +241,22 @@ def test_sound_that_looks_like_a_picture_is_separated_and_joined(host: Host, sha
         assert again.keys() == joint.keys() and again["batch_index"] == [3, 4] and again["sample_rate"] == 24000
 
 
+@torch.inference_mode()
+def test_the_mask_of_a_picture_leaves_the_sound_alone(host: Host, loaded: tuple) -> None:
+    empty = host.call("KinetophoneEmptyLatent", **TINY)[0]
+    masked = host.call("SetLatentNoiseMask", samples=empty, mask=torch.zeros(1, 64, 128))[0]
+    assert "noise_mask" not in host.call("KinetophoneConcatAV", video=empty, audio=masked)[0]
+    joint = host.call("KinetophoneConcatAV", video=masked, audio=masked)[0]
+    picture, sound = joint["noise_mask"].unbind()
+    assert not picture.any() and sound.all() and sound.shape[2:] == empty["samples"].unbind()[1].shape[2:]
+    conds = host.call("KinetophoneTextEncode", clip=loaded[1], prompt="a red ball", negative="")
+    guider = host.call("CFGGuider", model=loaded[0], positive=conds[0], negative=conds[1], cfg=1.0)[0]
+    sigmas = host.call("KinetophoneSchedule", steps=1, shift=1.5, denoise=1.0)[0]
+    made = host.call("KinetophoneSampler", guider=guider, sigmas=sigmas, latent=joint, seed=9, sampler_name="euler")[0]
+    kept, new = made["samples"].unbind()
+    assert kept.abs().max() < 1e-5 < new.std()
+
+
 def test_packed_latents_are_unpacked(host: Host) -> None:
     like = host.call("KinetophoneEmptyLatent", **TINY)[0]
     streams = [torch.randn(s.shape) for s in like["samples"].unbind()]
