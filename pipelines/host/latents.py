@@ -94,7 +94,8 @@ def sound_in(latent: Latent) -> Tensor | None:
 def concatenate(video: Latent, audio: Latent) -> Latent:
     """One joint latent of two; masks are joined too, and a stream without one is generated whole.
 
-    What else comes with them is carried on; where both have the same entry, that of the sound.
+    What else comes with them is carried on; where both have the same entry, that of the sound. Raises ValueError where
+    one is missing, or their lengths differ.
     """
     picture, sound = streams_of(video).video, sound_in(audio)
     if picture is None or sound is None:
@@ -102,6 +103,7 @@ def concatenate(video: Latent, audio: Latent) -> Latent:
             "Concat needs a picture latent and a sound latent; "
             f"{'the first has no picture' if picture is None else 'the second has no sound'}."
         )
+    _check_lengths(picture, sound)
     joined = {**_rest(video), **_rest(audio), **nested(AVLatent(picture, sound))}
     masks = [_mask_of(video, first=True), _mask_of(audio, first=False)]
     if any(mask is not None for mask in masks):
@@ -141,6 +143,20 @@ def unpacked(samples: Tensor, like: Tensor) -> Tensor:
         raise ValueError(f"The packed latent has {samples.shape[-1]} values; its shape needs {sum(sizes)}.")
     pieces = samples[:, 0].split(sizes, dim=1)
     return comfy.nested_tensor.NestedTensor([p.reshape(-1, *s) for p, s in zip(pieces, shapes, strict=True)])
+
+
+def _check_lengths(picture: Tensor, sound: Tensor, config: Config = MINI) -> None:
+    """Refuses latents of our family whose lengths differ by more than rounding; the grid of others is not known."""
+    if (picture.shape[1], sound.ndim, sound.shape[1]) != (config.dit.video_channels, 3, config.dit.audio_channels):
+        return
+    grid = config.grid
+    lasting, heard = grid.shape(*picture.shape[2:]).seconds, sound.shape[-1] / grid.audio_rate
+    if abs(lasting - heard) > grid.temporal / grid.fps + 1 / grid.audio_rate:
+        raise ValueError(
+            f"The picture lasts {float(lasting):.2f} s and the sound {float(heard):.2f} s; they must be equally "
+            "long. Give Encode Audio a latent of the picture's length as `like`, or make both with Empty Picture and "
+            "Sound of the same seconds."
+        )
 
 
 def _rest(latent: Latent) -> Latent:

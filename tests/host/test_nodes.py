@@ -257,6 +257,29 @@ def test_the_mask_of_a_picture_leaves_the_sound_alone(host: Host, loaded: tuple)
     assert kept.abs().max() < 1e-5 < new.std()
 
 
+def test_lengths_that_differ_by_more_than_rounding_are_not_joined(host: Host, loaded: tuple) -> None:
+    def parts(seconds: float) -> tuple:
+        return host.call(
+            "KinetophoneSeparateAV", latent=host.call("KinetophoneEmptyLatent", **{**TINY, "seconds": seconds})[0]
+        )
+
+    (picture, short), (longer, long) = parts(0.5), parts(3.0)
+    with pytest.raises(ValueError, match=r"picture lasts 0\.71 s and the sound 3\.07 s.*`like`.*same seconds"):
+        host.call("KinetophoneConcatAV", video=picture, audio=long)
+    with pytest.raises(ValueError, match=r"picture lasts 3\.04 s and the sound 0\.77 s"):
+        host.call("KinetophoneConcatAV", video=longer, audio=short)
+    # The picture of a video is cut to whole steps, an empty latent is rounded up, and sound can be of any length.
+    for seconds in (1.0, 1.1, 1.3, 1.37, 2.0):
+        images = torch.rand(round(seconds * 24), 64, 128, 3)
+        video = host.call("CreateVideo", images=images, fps=24.0, audio=None)[0]
+        shown = host.call("KinetophoneEncodeVideo", video=video, video_vae=loaded[2])[0]
+        heard = {"waveform": torch.randn(1, 1, round(seconds * 24000)), "sample_rate": 24000}
+        for sound in (parts(seconds)[1], host.call("KinetophoneEncodeAudio", audio=heard, audio_vae=loaded[3])[0]):
+            assert host.call("KinetophoneConcatAV", video=shown, audio=sound)[0]["samples"].is_nested
+    other = {"samples": torch.zeros(1, 128, 2, 2, 2)}
+    assert host.call("KinetophoneConcatAV", video=other, audio=long)[0]["samples"].is_nested
+
+
 def test_packed_latents_are_unpacked(host: Host) -> None:
     like = host.call("KinetophoneEmptyLatent", **TINY)[0]
     streams = [torch.randn(s.shape) for s in like["samples"].unbind()]
