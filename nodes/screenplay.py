@@ -219,7 +219,7 @@ class Preflight(io.ComfyNode):
             category="Kinetophone/screenplay",
             description=(
                 "Says what a run takes before it starts: sizes, time, memory, disk, licence, and what may go wrong. "
-                "Times come from one sampling step and a few frames, done now, on this machine. Put it before the "
+                "Times come from three sampling steps and a few frames, done now, on this machine. Put it before the "
                 "sampler: the latent passes through."
             ),
             is_output_node=True,

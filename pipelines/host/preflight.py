@@ -27,10 +27,14 @@ from .latents import Latent, streams_of
 from .loader import CARD_KEY, About
 from .vae import KinetophoneVideoVAE
 
-# One step to warm up and two to measure; two pieces of video, so that what happens once is told from what repeats.
+# The first step warms up, the others are measured; two pieces of video, so that what happens once is told from what
+# repeats.
 PROBE_STEPS = 3
 PROBE_LATENTS = (2, 4)
 GIGABYTE = 1e9
+# CUDA has a class of its own for this; a CPU and other devices have only words.
+NO_MEMORY = ("out of memory", "allocate memory", "enough memory")
+SMALLER = "Make it smaller or shorter, or the batch smaller."
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,78 @@ class Cost:
         return self.sampling + self.decoding
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Bytes, as the host reckons: what all needs, what a step needs without the weights, and what there is.
+
+    `room` is what the host can make free for a step, by taking other models and weights off the device.
+    """
+
+    need: float
+    step: float
+    free: float
+    room: float
+
+
 def preflight(run: Run) -> tuple[str, float]:
     """A report for people, and the seconds that sampling, decoding and saving take together."""
     streams = streams_of(run.latent)
-    cost = Cost(_sampling_seconds(run), *_decoding_cost(run, streams))
-    lines = [*_sizes(run, streams), *_times(run, cost), *_memory(run, streams, cost), *_warnings(run, streams)]
+    memory = _reckoned(run, streams)
+    sampling, told = _sampling(run, memory)
+    cost = Cost(sampling, *_decoding_cost(run, streams))
+    lines = [*_sizes(run, streams), told, *_decoding(cost), *_memory(memory, cost), *_warnings(run, streams)]
     return "\n".join(lines), cost.seconds
 
 
-def _sampling_seconds(run: Run) -> float:
-    """The time of all steps, from one of them; 0 where nothing is known to sample."""
-    if run.guider is None or run.sigmas is None or len(run.sigmas) < 2:
-        return 0.0
+def _reckoned(run: Run, streams: AVLatent) -> Memory:
+    """Memory for the run, from shapes alone."""
+    management = comfy.model_management
+    device = management.get_torch_device()
+    need = step = 0.0
+    if run.guider is not None:
+        patcher = run.guider.model_patcher
+        # The host takes both prompts at once where it can, and one after the other where it must.
+        doubled = [[2 * len(stream), *stream.shape[1:]] for stream in streams.streams]
+        need = patcher.model_size() + sum(patcher.model.memory_required(shape) for shape in doubled)
+        step = sum(patcher.model.memory_required(list(stream.shape)) for stream in streams.streams)
+    if streams.video is not None and run.video_vae is not None:
+        need = max(need, run.video_vae.memory_used_decode(streams.video.shape, run.video_vae.vae_dtype))
+    free = management.get_free_memory(device)
+    return Memory(need, step, free, free if device.type == "cpu" else management.get_total_memory(device))
+
+
+def _sampling(run: Run, memory: Memory) -> tuple[float, str]:
+    """Seconds of all steps, from a few of them, and what to tell of it; 0 where it cannot be measured."""
+    if run.guider is None or run.sigmas is None:
+        return 0.0, "Sampling: connect guider and sigmas to have it estimated."
+    steps = len(run.sigmas) - 1
+    if steps < 1:
+        return 0.0, (
+            f"Sampling: the schedule has {steps + 1} of the 2 noise levels that sampling needs at least. Check the "
+            "steps and denoise of what makes sigmas."
+        )
+    if memory.step > memory.room:
+        return 0.0, (
+            f"Sampling: not tried, because a step needs about {_size(memory.step)} and there are {_size(memory.room)}. "
+            f"{SMALLER}"
+        )
+    try:
+        seconds = _step_seconds(run) * steps
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        seconds = 0.0
+    if not seconds:
+        # Not in the handler: there the error still holds what filled the memory.
+        comfy.model_management.soft_empty_cache()
+        return 0.0, f"Sampling: a step was tried, and ran out of memory. {SMALLER}"
+    return seconds, (
+        f"Sampling: {steps} steps, {spoken_time(seconds)}, from {PROBE_STEPS} steps taken now with euler. Samplers "
+        "that run the model twice a step, such as heun, dpm_2 and dpmpp_sde, take twice as long."
+    )
+
+
+def _step_seconds(run: Run) -> float:
     samples = comfy.sample.fix_empty_latent_channels(run.guider.model_patcher, run.latent["samples"])
     moments: list[float] = []
     levels = run.sigmas[:1].expand(PROBE_STEPS + 1) * torch.linspace(1, 0.9, PROBE_STEPS + 1)
@@ -77,7 +141,12 @@ def _sampling_seconds(run: Run) -> float:
         denoise_mask=run.latent.get("noise_mask"), callback=lambda *_: moments.append(time.perf_counter()),
         disable_pbar=True, seed=0,
     )  # fmt: skip
-    return (moments[-1] - moments[0]) / (len(moments) - 1) * (len(run.sigmas) - 1)
+    return (moments[-1] - moments[0]) / (len(moments) - 1)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    words = str(error).lower()
+    return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or any(said in words for said in NO_MEMORY)
 
 
 def _decoding_cost(run: Run, streams: AVLatent) -> tuple[float, float]:
@@ -85,9 +154,10 @@ def _decoding_cost(run: Run, streams: AVLatent) -> tuple[float, float]:
     if streams.video is None or not isinstance(run.video_vae, KinetophoneVideoVAE):
         return 0.0, 0.0
     # Faint noise: an empty picture would be written faster than any real one.
-    picture = torch.randn(streams.video[:1].shape, generator=torch.Generator().manual_seed(0)) * 0.3
-    steps = min(picture.shape[2], PROBE_LATENTS[1])
-    video = decode_videos({"samples": picture[:, :, :steps]}, run.video_vae, None, 24.0)[0]
+    steps = min(streams.video.shape[2], PROBE_LATENTS[1])
+    shape = streams.video[:1, :, :steps].shape
+    picture = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 0.3
+    video = decode_videos({"samples": picture}, run.video_vae, None, 24.0)[0]
     frames = [run.video_vae.grid.frames(min(count, steps)) for count in PROBE_LATENTS]
     spent, sizes = [], []
     for count in (1, *frames):
@@ -115,34 +185,18 @@ def _sizes(run: Run, streams: AVLatent) -> list[str]:
     return lines
 
 
-def _times(run: Run, cost: Cost) -> list[str]:
+def _decoding(cost: Cost) -> list[str]:
+    if not cost.decoding:
+        return ["Decoding and saving: estimated for the built-in model's own autoencoder only."]
+    return [f"Decoding and saving: {spoken_time(cost.decoding)}, from a few frames made now."]
+
+
+def _memory(memory: Memory, cost: Cost) -> list[str]:
     lines = []
-    if cost.sampling:
-        steps = len(run.sigmas) - 1
-        lines.append(f"Sampling: {steps} steps, {spoken_time(cost.sampling)}, from two steps taken now.")
-    else:
-        lines.append("Sampling: connect guider and sigmas to have it estimated.")
-    if cost.decoding:
-        lines.append(f"Decoding and saving: {spoken_time(cost.decoding)}, from a few frames made now.")
-    else:
-        lines.append("Decoding and saving: estimated for the built-in model's own autoencoder only.")
-    return lines
-
-
-def _memory(run: Run, streams: AVLatent, cost: Cost) -> list[str]:
-    management = comfy.model_management
-    lines, device = [], management.get_torch_device()
-    need = 0.0
-    if run.guider is not None:
-        patcher = run.guider.model_patcher
-        doubled = [[2 * len(stream), *stream.shape[1:]] for stream in streams.streams]
-        need = patcher.model_size() + sum(patcher.model.memory_required(shape) for shape in doubled)
-    if streams.video is not None and run.video_vae is not None:
-        need = max(need, run.video_vae.memory_used_decode(streams.video.shape, run.video_vae.vae_dtype))
-    if need:
-        free = management.get_free_memory(device)
-        lines.append(f"Memory on {device.type}: about {_size(need)} needed, {_size(free)} free.")
-        if need > free:
+    if memory.need:
+        device = comfy.model_management.get_torch_device()
+        lines.append(f"Memory on {device.type}: about {_size(memory.need)} needed, {_size(memory.free)} free.")
+        if memory.need > memory.free:
             lines.append("  Warning: that does not fit. Make it smaller or shorter; the host may offload, and be slow.")
     if cost.file:
         output = Path(folder_paths.get_output_directory())
