@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import comfy.latent_formats
 import comfy.patcher_extension
 import comfy.samplers
 import comfy.utils
@@ -35,21 +36,25 @@ class KinetophoneGuider(comfy.samplers.CFGGuider):
         self.shapes: list[Any] = []
         if guidance.needs_uncoupled:
             positive = [[context, {**known, UNCOUPLED: True}] for context, known in positive]
+        self.is_own = False
         self.set_conds(positive, negative)
-        # Any scale but 1 makes the host evaluate the negative prompt; the combination is ours.
-        self.set_cfg(2.0 if guidance.needs_negative else 1.0)
 
     def inner_sample(self, *args: Any, **kwargs: Any) -> Tensor:
         self.shapes = kwargs.get("latent_shapes") or [args[0].shape]
+        scales = self._scales()
+        # What other nodes read as the scale; 1 makes the host leave out the negative prompt.
+        self.set_cfg(next((scale for scale in scales if scale != 1), 1.0))
+        self.is_own = len(set(scales)) > 1 or (len(scales) > 1 and self.guidance.needs_uncoupled)
         return super().inner_sample(*args, **kwargs)
 
     def predict_noise(
         self, x: Tensor, timestep: Tensor, model_options: dict[str, Any] | None = None, seed: int | None = None
     ) -> Tensor:
         options = model_options or {}
-        alone = (
-            self._uncoupled(x, timestep, options) if self.guidance.needs_uncoupled and len(self.shapes) > 1 else None
-        )
+        if not self.is_own:
+            # With one scale the host's way is the same, and keeps what other nodes do with it.
+            return super().predict_noise(x, timestep, options, seed)
+        alone = self._uncoupled(x, timestep, options) if self.guidance.needs_uncoupled else None
 
         def combine(args: dict[str, Any]) -> Tensor:
             negative = args["uncond_denoised"] if self.guidance.needs_negative else None
@@ -69,12 +74,21 @@ class KinetophoneGuider(comfy.samplers.CFGGuider):
         return comfy.samplers.calc_cond_batch(self.inner_model, [self.conds["positive"]], x, timestep, options)[0]
 
     def _combine(self, cond: Tensor, uncond: Tensor | None, alone: Tensor | None) -> Tensor:
-        if len(self.shapes) == 1:
-            scale = self.guidance.video if len(self.shapes[0]) == 5 else self.guidance.audio
-            return self.guidance.combine_stream(cond, uncond, None, scale)
         parts = [None if value is None else self._split(value) for value in (cond, uncond, alone)]
         made = self.guidance.combine(*parts)
         return comfy.utils.pack_latents(made.streams)[0]
+
+    def _scales(self) -> list[float]:
+        """The scale of each stream."""
+        if len(self.shapes) > 1:
+            return [self.guidance.video, self.guidance.audio]
+        return [self.guidance.video if self._is_picture(len(self.shapes[0])) else self.guidance.audio]
+
+    def _is_picture(self, dimensions: int) -> bool:
+        kind = self.model_patcher.model.latent_format
+        # ACE-Step's sound has the dimensions of a still image, and so has that of some video models.
+        still = kind.latent_dimensions == 2 and not isinstance(kind, comfy.latent_formats.ACEAudio)
+        return dimensions == 5 or (dimensions == 4 and still)
 
     def _split(self, packed: Tensor) -> AVLatent:
         return AVLatent(*comfy.utils.unpack_latents(packed, self.shapes))

@@ -130,7 +130,54 @@ def test_the_sampler_equals_the_hosts_own(host: Host, loaded: tuple) -> None:
         )  # fmt: skip
     for one, two, three in zip(*(result[0]["samples"].unbind() for result in (ours, mixed, core)), strict=True):
         assert torch.equal(two, three)
-        assert torch.allclose(one, three, atol=1e-4)
+        assert torch.equal(one, three)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("node", "inputs"), [("RescaleCFG", {"multiplier": 0.7}), ("CFGZeroStar", {}), ("Mahiro", {})])
+def test_nodes_that_change_guidance_work_under_ours(host: Host, loaded: tuple, node: str, inputs: dict) -> None:
+    conds = host.call("KinetophoneTextEncode", clip=loaded[1], prompt="a red ball", negative="blue")
+    prompts = {"positive": conds[0], "negative": conds[1]}
+    sigmas = host.call("KinetophoneSchedule", steps=2, shift=1.5, denoise=1.0)[0]
+    joint = host.call("KinetophoneEmptyLatent", **TINY)[0]
+    picture, sound = host.call("KinetophoneSeparateAV", latent=joint)
+    changed = host.call(node, model=loaded[0], **inputs)[0]
+
+    def sampled(guider: object, latent: dict) -> torch.Tensor:
+        made = host.call(
+            "KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=9, sampler_name="euler"
+        )[0]["samples"]
+        return torch.cat([part.flatten() for part in (made.unbind() if made.is_nested else [made])])
+
+    def ours(model: object, picture: float, sound: float, coupling: float = 1.0) -> object:
+        return host.call(
+            "KinetophoneGuidance", model=model, **prompts, picture=picture, sound=sound, coupling=coupling
+        )[0]
+
+    core = host.call("CFGGuider", model=changed, **prompts, cfg=3.0)[0]
+    cases = [(picture, ours(changed, 3, 5, 2)), (joint, ours(changed, 3, 3)), (sound, ours(changed, 5, 3, 2))]
+    # RescaleCFG takes pictures alone, under any guider.
+    for latent, guider in cases[:1] if node == "RescaleCFG" else cases:
+        made = sampled(guider, latent)
+        assert made.equal(sampled(core, latent)) and not made.equal(sampled(ours(loaded[0], 3, 3), latent))
+
+
+@torch.inference_mode()
+def test_still_images_follow_the_scale_of_the_picture(host: Host, loaded: tuple) -> None:
+    """ACE-Step's sound has as many dimensions, and follows the scale of the sound."""
+    import comfy.latent_formats
+
+    guider = host.call(
+        "KinetophoneGuidance", model=loaded[0].clone(), positive=[], negative=[], picture=4.0, sound=2.0, coupling=1.0
+    )[0]
+    told = {}
+    base = type(guider).__mro__[1]
+    for kind, shape in (("SD15", (1, 4, 8, 8)), ("ACEAudio", (1, 8, 16, 9)), ("LTXV", (1, 8, 13, 16))):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loaded[0].model, "latent_format", getattr(comfy.latent_formats, kind)())
+            patch.setattr(base, "inner_sample", lambda self, *args, kind=kind, **rest: told.update({kind: self.cfg}))
+            guider.inner_sample(torch.zeros(shape))
+    assert told == {"SD15": 4.0, "ACEAudio": 2.0, "LTXV": 2.0}
 
 
 @torch.inference_mode()
