@@ -120,7 +120,7 @@ def fitted(pieces: list[Piece]) -> list[Piece]:
         elif piece.changed and (piece.kind == "grounds" or piece.read[0] in ARTICLES):
             led_by = ARTICLES
         at = len(made)
-        while at and (_leads(made[at - 1], led_by) or _is_looked(made[at - 1], piece)):
+        while at and (_leads(made[at - 1], led_by) or _describes(made[at - 1], piece)):
             at -= 1
             made[at] = replace(made[at], read=(), kind="unknown" if made[at].kind in DESCRIBING else made[at].kind)
         if at and piece.kind == "grounds" and piece.changed and made[at - 1].read == ("in",):
@@ -206,7 +206,7 @@ def _leads(before: Piece, led_by: tuple[str, ...]) -> bool:
     return bool(led_by) and (not before.read or before.said in led_by)
 
 
-def _is_looked(before: Piece, ground: Piece) -> bool:
+def _describes(before: Piece, ground: Piece) -> bool:
     """Whether `before` says what a ground looks like, in other words than captions have for it."""
     return ground.kind == "grounds" and before.kind in DESCRIBING and (ground.changed or before.changed)
 

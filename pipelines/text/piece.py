@@ -42,6 +42,7 @@ class Piece:
 
 
 def said(pieces: Sequence[Piece]) -> str:
+    """The words of pieces as they were said."""
     return " ".join(piece.said for piece in pieces)
 
 

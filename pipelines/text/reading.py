@@ -23,6 +23,7 @@ from .piece import CONTENT, Piece
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)*|&|[.,:;!?|/\n]")
 _MARKS = {"!": ".", "?": ".", ":": ",", ";": ",", "|": ",", "/": ",", "\n": ",", ".": ".", ",": ","}
+# Another clause begins after these.
 _MARKS |= {"while": ",", "then": ","}
 # A word of so many letters at least and at most, as much like a known one, that begins alike is read as that one.
 SLIP_LETTERS, LONG_LETTERS, SLIP_LIKE = 4, 24, 0.84

@@ -16,21 +16,8 @@ PALETTE = ("red", "blue", "yellow", "green", "white", "purple", "orange", "pink"
 MOST = 3
 # What stands between what each of several things looks like.
 BETWEEN = (
-    "one",
-    "ones",
-    "other",
-    "another",
-    "first",
-    "second",
-    "third",
-    "last",
-    "is",
-    "are",
-    "of",
-    "in",
-    "and",
-    *ARTICLES,
-)
+    "one", "ones", "other", "another", "first", "second", "third", "last", "is", "are", "of", "in", "and", *ARTICLES,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
