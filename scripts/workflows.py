@@ -158,7 +158,7 @@ RECAPTION = Workflow(
     },
     groups=(
         Group("1  Model, size and length", ("loader", "latent", "schedule")),
-        Group("2  A short prompt, written out, and reviewed", ("recaption", "edit", "server"), "#8A8"),
+        Group("2  A prompt, written out", ("recaption", "edit", "server"), "#8A8"),
         Group("3  Sample", ("text", "guidance", "sampler"), "#88A"),
         Group("4  Decode, mark and save", ("decode", "mark", "save"), "#A88"),
     ),
