@@ -14,6 +14,7 @@ import argparse
 import itertools
 import json
 import math
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -38,17 +39,13 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 1 for a file that was tampered with, 2 for a request that cannot be
     served, or 130 when stopped."""
-    argv = sys.argv[1:] if argv is None else argv
     try:
-        if argv == ["vocabulary"]:
-            print(vocabulary_text(read_card(DEFAULT_CARD).path))
-            return 0
-        if argv[:1] == ["verify"]:
-            return _verify(_file(*argv))
-        if argv[:1] == ["fingerprint"]:
-            print(_fingerprints(_file(*argv)))
-            return 0
-        path = run(_parser().parse_args(argv))
+        code = _command(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads has read enough, as `head` does. The interpreter would try once more to write what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, ModuleNotFoundError) as error:
         print(f"kinetophone: {error}", file=sys.stderr)
         return 2
@@ -58,7 +55,19 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nkinetophone: stopped, nothing was written", file=sys.stderr)
         return 130
-    print(path)
+    return code
+
+
+def _command(argv: list[str]) -> int:
+    if argv == ["vocabulary"]:
+        print(vocabulary_text(read_card(DEFAULT_CARD).path))
+        return 0
+    if argv[:1] == ["verify"]:
+        return _verify(_file(*argv))
+    if argv[:1] == ["fingerprint"]:
+        print(_fingerprints(_file(*argv)))
+        return 0
+    print(run(_parser().parse_args(argv)))
     return 0
 
 

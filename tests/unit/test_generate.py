@@ -247,3 +247,12 @@ def test_the_command_starts_without_the_packages_that_it_does_not_need(arguments
     start = f"import sys; sys.modules.update({missing}); from kinetophone.__main__ import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", start, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == code and told in done.stdout + done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_command_ends_quietly_where_who_reads_has_read_enough() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "kinetophone", "vocabulary"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
