@@ -19,6 +19,7 @@ from ..marks.invisible import invisibly_marked
 from ..marks.options import INVISIBLE, KEYS, SIGNING
 from ..marks.payload import PUBLIC_KEY, payload_of, shown
 from ..marks.provenance import MIME, Making, Verdict, can_sign, check_format, sign, verify
+from ..marks.sound import SECONDS
 from ..marks.visible import badge_height, draw_badge, image_badge, marked
 from .media import StreamVideo, clip_of, file_of
 from .progress import watched
@@ -48,6 +49,8 @@ def marked_invisibly(video: Any, says: str, where: str, key: str, workflow: Any)
     marked = invisibly_marked(clip, payload, watermark_key(key), where)
     # Whether there is a sound is not known before it is made, which is for whoever reads the video.
     note = " It goes into the picture, and into the sound if there is one." if where == INVISIBLE[0] else ""
+    if "sound" in where and clip.shape.seconds < SECONDS:
+        note += f" A sound of less than {SECONDS:.0f} s may be too short to find it in."
     return StreamVideo(marked), shown(payload), f"The mark says {shown(payload)}.{note}"
 
 

@@ -18,6 +18,8 @@ from .payload import CODED_BITS, decode, encode, seed_of
 # The mark lives at this rate, below 6 kHz, where every codec keeps what it is given. A chip is a sample.
 RATE = 12_000
 PERIOD = 24_000
+# Of a shorter sound some do not give back what they were marked with (benchmarks/watermark.py measures longer ones).
+SECONDS = PERIOD / RATE
 PILOTS = 0.15
 WINDOW, HOP = 512, 128
 # Below the sound in each band, and below full scale where there is no sound, in decibels. The mean over a band is that

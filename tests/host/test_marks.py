@@ -173,15 +173,16 @@ def test_an_invisible_mark_is_detected_in_the_file_and_verify_falls_back_to_it(h
     assert "into the picture, and into the sound if there is one" in outputs["mark"]["text"][0]
 
 
-def test_an_invisible_mark_makes_no_sound_before_the_video_is_read(host: Host) -> None:
+@pytest.mark.parametrize(("frames", "short"), [(48, False), (47, True)])
+def test_an_invisible_mark_makes_no_sound_before_the_video_is_read(host: Host, frames: int, short: bool) -> None:
     clip, media, heard = host.pack("pipelines.clip.clip"), host.pack("pipelines.host.media"), []
-    shape = clip.VideoShape(160, 96, 48, Fraction(24))
+    shape = clip.VideoShape(160, 96, frames, Fraction(24))
     grey = clip.Clip(
         shape, lambda start, stop: iter([torch.full((stop - start, 96, 160, 3), 128)]), lambda: heard.append(1)
     )
     mark = host.pack("pipelines.host.marks").marked_invisibly
-    mark(media.StreamVideo(grey), "0123456789ab", "picture and sound", "public", {})
-    assert not heard
+    *_, told = mark(media.StreamVideo(grey), "0123456789ab", "picture and sound", "public", {})
+    assert not heard and ("less than 2 s" in told) == short
 
 
 def test_a_mark_of_a_sound_that_is_not_there_leaves_no_file(host: Host, base: Path) -> None:
