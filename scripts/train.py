@@ -1,6 +1,6 @@
 """The built-in model, trained again from the weights that ship, one command for each kind of machine.
 
-python scripts/train.py cpu         two cores, about three hours, in one go
+python scripts/train.py cpu         two cores, six hours, or as many as --hours says, in one go
 python scripts/train.py gpu --leg 1 one GPU, three legs of under ten minutes each: 1, 2, 3
 python scripts/train.py debug       the same commands on the debug configuration, some minutes: does everything run?
 python scripts/train.py debug-gpu   likewise what a GPU would do, legs and all
@@ -48,8 +48,9 @@ class Machine:
 
     Minutes of each part, and of a leg, rendering included (0 = all in one); 0 minutes keep the decoder that there is.
     Clips in a batch; prompts to measure with; shards of 64 clips of the commonest size, how many of them an accelerator
-    renders itself, and how many have twins for cuts; processes that render on the CPU, and that measure. With `debug`
-    random weights of the debug configuration are what it starts from.
+    renders itself, and how many have twins for cuts; processes that render on the CPU, and that measure. `gently` are
+    the rates of a machine whose batches are too small for those of the configuration. With `debug` random weights of
+    the debug configuration are what it starts from.
     """
 
     joint: float
@@ -63,7 +64,16 @@ class Machine:
     twins: int
     workers: int
     extra: tuple[str, ...] = ()
+    gently: tuple[str, ...] = ()
     debug: bool = False
+
+    def lasting(self, hours: float) -> Machine:
+        """The same with `hours` where it has one."""
+        shards = max(1, round(self.shards * hours))
+        return replace(
+            self, joint=self.joint * hours, decoder=self.decoder * hours, distill=self.distill * hours, shards=shards,
+            early=shards, twins=max(1, round(self.twins * hours)), clips=max(1, round(self.clips * hours / 10)) * 10,
+        )  # fmt: skip
 
     def held(self, early: bool = False) -> str:
         """How many shards of each size there are, or come `early`, from the accelerator."""
@@ -72,6 +82,8 @@ class Machine:
         return "{" + ", ".join(f"{name}: {share}" for name, share in shares.items()) + "}"
 
 
+# That a CPU has, unless told.
+HOURS = 6.0
 # Minutes that a leg trains at least, however long it rendered.
 SHORTEST = 0.02
 # So few clips that rendering them takes a minute, without a compiler.
@@ -84,9 +96,10 @@ DEBUG = Machine(
     extra=("precision=fp32", *FEW), debug=True,
 )  # fmt: skip
 MACHINES = {
+    # In an hour.
     "cpu": Machine(
-        joint=75, leg=0, decoder=15, distill=30, batch=10, clips=500, shards=90, early=90, twins=2,
-        workers=max(1, CORES // 2),
+        joint=18, leg=0, decoder=4, distill=7, batch=10, clips=40, shards=18, early=18, twins=1,
+        workers=CORES, gently=("muon_rate=3.0e-4", "adam_rate=1.5e-4"),
     ),
     # Another 1,400 steps of 64 crops there left the decoder as good as it was, and noisier.
     "gpu": Machine(
@@ -102,6 +115,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("machine", choices=sorted(MACHINES))
     parser.add_argument("--leg", type=int, default=0, choices=(0, 1, 2, 3), help="0 = all of them")
+    parser.add_argument("--hours", type=float, help="how long a CPU may take; default 6")
     parser.add_argument("--start", default=MINI, help="weights to start from")
     parser.add_argument("--batch", type=int, help="clips in a batch, where the machine's own are too many")
     parser.add_argument("--seed", type=int, default=8, help="of clips and noise; the weights that ship saw 0 to 7")
@@ -111,6 +125,13 @@ def main() -> int:
         if options.batch < 1:
             parser.error(f"A batch needs at least one clip; got {options.batch}.")
         machine = replace(machine, batch=options.batch)
+    if options.machine == "cpu":
+        hours = HOURS if options.hours is None else options.hours
+        if not hours > 0:
+            parser.error(f"Training takes longer than {hours} hours.")
+        machine = machine.lasting(hours)
+    elif options.hours is not None:
+        parser.error(f"The hours are those of a CPU; {options.machine} has its own.")
     start = random_weights(options.machine) if machine.debug else options.start
     try:
         recipe = Recipe(options.machine, machine, start, model_of(start), options.seed)
@@ -225,7 +246,7 @@ class Recipe:
         self._run("pairs", pairs, f"{self.out}/joint/last.safetensors", *self._common(),
                   f"options.codec={self.start}", "options.text=", "options.shards={4x8x14: 1}",
                   *self._pool())  # fmt: skip
-        self._run("decoder", *self._common(), "steps=1000000", f"minutes={self.machine.decoder}",
+        self._run("decoder", *self._common(), *self.machine.gently, "steps=1000000", f"minutes={self.machine.decoder}",
                   f"out={self.out}/decoder", f"options.codec={self.start}", f"options.init={self.start}",
                   f"options.pairs={pairs}", f"options.pool={self.out}/crops")  # fmt: skip
 
@@ -239,6 +260,7 @@ class Recipe:
             f"options.batch={m.batch}", "options.text=",
             "options.noise_mean=1.0", "options.noise_spread=1.3", "options.object_weight=3.0",
             "options.audio_weight=0.5", f"options.favour={FAVOUR}", "options.cuts=0.06",
+            *m.gently,
         ]  # fmt: skip
 
     def _distill(self, teacher: str) -> list[str]:
@@ -252,7 +274,7 @@ class Recipe:
         """What both runs on the pool of clips have in common."""
         names = ", ".join(f"{name}: {share}" for name, share in BUCKETS.items())
         return [
-            *self._common(), "steps=1000000", f"seed={self.seed}",
+            *self._common(), "steps=1000000",
             # On an accelerator each size of clips would take a minute to compile, and torch 2.11 fails at code for all.
             f"compile={str(not self.machine.leg and not self.machine.debug).lower()}",
             f"out={self.out}/{task}", "sheet_every=1000000", f"options.init={start}", f"options.codec={start}",
@@ -268,7 +290,7 @@ class Recipe:
 
     def _common(self) -> list[str]:
         """What all training runs have in common."""
-        return [f"model={self.model}", *self.machine.extra]
+        return [f"model={self.model}", f"seed={self.seed}", *self.machine.extra]
 
     def _compiled(self) -> list[str]:
         return [] if self.machine.debug else ["--compile"]

@@ -117,7 +117,9 @@ def _step(task: Task, config: RunConfig, place: Place, state: _State, forward: F
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * scale
     batch = {k: v.to(place.device) for k, v in task.batch(state.step, place.rank, place.ranks).items()}
-    generator = torch.Generator(place.device).manual_seed(seed_of(config.seed, state.step, place.rank, 1))
+    # Of another seed than the task draws its batch from: else the noise of a clip would depend on which clip it is.
+    seed = seed_of(config.seed, state.step, place.rank, place.ranks, 2)
+    generator = torch.Generator(place.device).manual_seed(seed)
     loss, values = task.loss(forward, batch, generator)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), config.clip)
