@@ -11,6 +11,7 @@ from ..pipelines.host.paths import register_folders
 from ..pipelines.host.register import register
 from .clip import MixSound
 from .decode import Decode, DecodeAudio, EncodeAudio, EncodeVideo
+from .given import Extend, ImageToVideo, Retake
 from .latent import ConcatAV, EmptyLatent, SeparateAV
 from .load import Loader
 from .marks import DetectWatermark, InvisibleWatermark, PolicyNode, Verify, Watermark
@@ -23,9 +24,9 @@ from .text import TextEncode
 
 NODES: list[type[io.ComfyNode]] = [
     Loader, Recaption, LanguageServer, Storyboard, ScreenplayEdit, Speak, TextEncode, EmptyLatent,
-    ConcatAV, SeparateAV, Schedule, Turbo, GuidanceNode, Preflight, Sampler, Decode, EncodeVideo, EncodeAudio,
-    DecodeAudio, MixSound, MeasureSync, AlignSync, PolicyNode, Watermark, InvisibleWatermark, Save, Verify,
-    DetectWatermark,
+    ImageToVideo, Extend, Retake, ConcatAV, SeparateAV, Schedule, Turbo, GuidanceNode, Preflight, Sampler, Decode,
+    EncodeVideo, EncodeAudio, DecodeAudio, MixSound, MeasureSync, AlignSync, PolicyNode, Watermark,
+    InvisibleWatermark, Save, Verify, DetectWatermark,
 ]  # fmt: skip
 
 # The oldest host never calls on_load, so this happens at import.

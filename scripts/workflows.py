@@ -388,6 +388,95 @@ TURBO = Workflow(
     ),
 )  # fmt: skip
 
+GOES_ON = "a large red ball rolls from left to right on green grass under a clear blue sky"
+
+
+def _sampled(latent: tuple[str, int], seed: int, column: int, row: int) -> Placed:
+    """A sampler for one of several latents in a workflow with one model and prompt."""
+    inputs = {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": latent, "seed": seed, **ANEW}
+    return Placed("KinetophoneSampler", inputs, column, row, 200)
+
+
+START = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
+        "sampler": _sampled(("latent", 0), 12, 2, 6),
+        "before": Placed("KinetophoneDecode", {"latent": ("sampler", 0), "video_vae": ("loader", 2)}, 3, 0, 140),
+        "parts": Placed("GetVideoComponents", {"video": ("before", 0)}, 3, 5, 80),
+        "frame": Placed("ImageFromBatch", {"image": ("parts", 0), "batch_index": 24, "length": 1}, 3, 9, 80),
+        "shown": Placed("PreviewImage", {"images": ("frame", 0)}, 3, 13, 300),
+        "start": Placed(
+            "KinetophoneImageToVideo", {"latent": ("latent", 0), "video_vae": ("loader", 2), "first": ("frame", 0)},
+            4, 0, 160,
+        ),
+        "words": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": GOES_ON}, 4, 6, 240),
+        "guided": Placed(
+            "KinetophoneGuidance",
+            {"model": ("loader", 0), "positive": ("words", 0), "negative": ("words", 1)}, 4, 12, 200,
+        ),
+        "again": Placed(
+            "KinetophoneSampler",
+            {"guider": ("guided", 0), "sigmas": ("schedule", 0), "latent": ("start", 0), "seed": 3, **ANEW}, 5, 0, 200,
+        ),
+        "decode": Placed(
+            "KinetophoneDecode",
+            {"latent": ("again", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 5, 6, 140,
+        ),
+        "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 5, 11, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/start"}, 6, 0, 500),
+    },
+    groups=(
+        Group("1  A picture to start from", ("text", "guidance", "sampler", "before", "parts", "frame", "shown"),
+            "#8A8"),
+        Group("2  What happens after it", ("start", "words", "guided", "again"), "#88A"),
+        Group("3  Decode, mark and save", ("decode", "mark", "save"), "#A88"),
+    ),
+    note=(
+        "## Start from a picture\n"
+        "*Image to Video* puts a picture at the beginning of the video, at its end, or both; the rest is made to fit, "
+        "with its sound. Here the picture is a frame of another video: put *Load Image* in its place to start from "
+        "your own. The built-in model goes on well only from pictures of its own world. The same picture as *first* "
+        "and *last* makes a loop."
+    ),
+)  # fmt: skip
+
+GO_ON = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": GOES_ON}, 1, 0, 240),
+        "guidance": Placed(
+            "KinetophoneGuidance",
+            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 1, 6, 200,
+        ),
+        "sampler": _sampled(("latent", 0), 5, 1, 12),
+        "longer": Placed("KinetophoneExtend", {"latent": ("sampler", 0), "seconds": 2.0}, 2, 0, 160),
+        "second": _sampled(("longer", 0), 8, 2, 6),
+        "anew": Placed("KinetophoneRetake", {"latent": ("second", 0), "start": 1.0, "end": 1.7}, 3, 0, 200),
+        "third": _sampled(("anew", 0), 9, 3, 6),
+        "decode": Placed(
+            "KinetophoneDecode",
+            {"latent": ("third", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 4, 0, 140,
+        ),
+        "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 4, 5, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/extended"}, 5, 0, 500),
+    },
+    groups=(
+        Group("1  A clip of two seconds", ("text", "guidance", "sampler"), "#8A8"),
+        Group("2  Two seconds more", ("longer", "second"), "#88A"),
+        Group("3  A moment of it anew", ("anew", "third"), "#8A8"),
+        Group("4  Decode, mark and save", ("decode", "mark", "save"), "#A88"),
+    ),
+    note=(
+        "## Extend, and retake\n"
+        "*Extend* keeps a clip as it is and adds time, which the next *Sampler* fills. *Retake* keeps all but a span, "
+        "in picture, sound or both. Nothing is lost on the way, because latents go from node to node undecoded. To go "
+        "on from a file, put *Load Video*, *Encode Video*, *Encode Audio* and *Join Picture and "
+        "Sound* in place of the first sampler. The built-in model keeps its thread for four seconds in all."
+    ),
+)  # fmt: skip
+
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
@@ -400,6 +489,8 @@ WORKFLOWS = {
     "09_verify_a_file": VERIFY,
     "10_refuse_a_prompt": REFUSE,
     "11_turbo": TURBO,
+    "12_start_from_a_picture": START,
+    "13_extend_and_retake": GO_ON,
 }
 
 

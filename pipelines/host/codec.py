@@ -32,7 +32,7 @@ def decode_videos(latent: Latent, video_vae: Any, audio_vae: Any | None, fps: fl
     streams = streams_of(latent)
     if streams.video is None:
         raise ValueError("This latent has no picture. Use Decode Audio for sound alone.")
-    _check_video_vae(video_vae, "VAE Decode")
+    check_video_vae(video_vae, "VAE Decode")
     if not streams.video.isfinite().all():
         raise ValueError("The picture latent holds NaN or infinity. Sample it again, with a lower guidance scale.")
     ours = isinstance(video_vae, KinetophoneVideoVAE)
@@ -52,7 +52,7 @@ def decode_videos(latent: Latent, video_vae: Any, audio_vae: Any | None, fps: fl
 
 def encode_video(video: Any, vae: Any) -> tuple[Latent, str]:
     """The picture of a video as a latent, and what was changed to fit the grid. Raises ValueError for other VAEs."""
-    _check_video_vae(vae, "VAE Encode")
+    check_video_vae(vae, "VAE Encode")
     clip = clip_of(video)
     origin = Origin((dict(clip.lineage),), clip.sources)
     if not isinstance(vae, KinetophoneVideoVAE):
@@ -131,7 +131,8 @@ def _steps_of(like: Latent, codec: AudioCodec) -> int:
     return sound.shape[codec.time]
 
 
-def _check_video_vae(vae: Any, instead: str) -> None:
+def check_video_vae(vae: Any, instead: str) -> None:
+    """Raises ValueError for a VAE that does not work in time, and tells what takes that `instead`."""
     # A VAE that works in time has a ratio for each dimension; one for still images has a single number.
     if not isinstance(getattr(vae, "upscale_ratio", None), tuple | list):
         raise ValueError(

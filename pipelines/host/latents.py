@@ -104,17 +104,48 @@ def concatenate(video: Latent, audio: Latent) -> Latent:
             f"{'the first has no picture' if picture is None else 'the second has no sound'}."
         )
     _check_lengths(picture, sound)
-    joined = {**_rest(video), **_rest(audio), **nested(AVLatent(picture, sound))}
-    masks = [_mask_of(video, first=True), _mask_of(audio, first=False)]
-    if any(mask is not None for mask in masks):
-        whole = [_ones(stream) if mask is None else mask for mask, stream in zip(masks, (picture, sound), strict=True)]
-        joined["noise_mask"] = comfy.nested_tensor.NestedTensor(whole)
+    rest = {**_rest(video), **_rest(audio)}
+    joined = masked(rest, AVLatent(picture, sound), masks_of(video)[0], masks_of(audio)[1])
     return _with_origin(joined, origin_of(video, audio))
 
 
 def kept(latent: Latent) -> Latent:
     """The latent with a mask that keeps all of it: what is generated beside it follows it."""
-    return {**latent, "noise_mask": torch.zeros_like(_ones(latent["samples"]))}
+    return {**latent, "noise_mask": torch.zeros_like(ones(latent["samples"]))}
+
+
+def masks_of(latent: Latent) -> tuple[Tensor | None, Tensor | None]:
+    """The masks of picture and sound, 1 = made; None for what is made whole, or is not there."""
+    mask = latent.get("noise_mask")
+    if mask is not None and mask.is_nested:
+        parts = mask.unbind()
+        return parts[0], parts[-1]
+    # One mask alone on a joint latent is of its picture, as the host has it.
+    joint, video = latent["samples"].is_nested, streams_of({**latent, "type": "audio"}).video
+    return (mask, None) if joint or video is not None else (None, mask)
+
+
+def masked(latent: Latent, streams: AVLatent, picture: Tensor | None, sound: Tensor | None) -> Latent:
+    """The latent with these streams and masks; a stream without a mask is made whole."""
+    made = {key: value for key, value in latent.items() if key != "noise_mask"} | nested(streams)
+    if picture is None and sound is None:
+        return made
+    pairs = [(mask, of) for mask, of in ((picture, streams.video), (sound, streams.audio)) if of is not None]
+    masks = [ones(of) if mask is None else mask for mask, of in pairs]
+    return {**made, "noise_mask": comfy.nested_tensor.NestedTensor(masks) if len(masks) > 1 else masks[0]}
+
+
+def ones(stream: Tensor) -> Tensor:
+    """A mask by which all of a stream `[B, C, ...]` is made `[B, 1, ...]`."""
+    return torch.ones(stream.shape[0], 1, *stream.shape[2:])
+
+
+def is_ours(streams: AVLatent, config: Config = MINI) -> bool:
+    """Whether latents have the channels of the built-in model."""
+    dit = config.dit
+    picture = streams.video is None or streams.video.shape[1] == dit.video_channels
+    sound = streams.audio is None or (streams.audio.ndim == 3 and streams.audio.shape[1] == dit.audio_channels)
+    return picture and sound
 
 
 def separate(latent: Latent, like: Latent | None = None) -> tuple[Latent, Latent]:
@@ -147,7 +178,7 @@ def unpacked(samples: Tensor, like: Tensor) -> Tensor:
 
 def _check_lengths(picture: Tensor, sound: Tensor, config: Config = MINI) -> None:
     """Refuses latents of our family whose lengths differ by more than rounding; the grid of others is not known."""
-    if (picture.shape[1], sound.ndim, sound.shape[1]) != (config.dit.video_channels, 3, config.dit.audio_channels):
+    if not is_ours(AVLatent(picture, sound), config):
         return
     grid = config.grid
     lasting, heard = grid.shape(*picture.shape[2:]).seconds, sound.shape[-1] / grid.audio_rate
@@ -162,15 +193,3 @@ def _check_lengths(picture: Tensor, sound: Tensor, config: Config = MINI) -> Non
 def _rest(latent: Latent) -> Latent:
     """What belongs to neither stream."""
     return {key: value for key, value in latent.items() if key not in ("samples", "noise_mask", "type")}
-
-
-def _mask_of(latent: Latent, first: bool) -> Tensor | None:
-    mask = latent.get("noise_mask")
-    if mask is not None and mask.is_nested:
-        return mask.unbind()[0 if first else -1]
-    # One mask alone on a joint latent is of its picture, as the host has it.
-    return mask if first or not latent["samples"].is_nested else None
-
-
-def _ones(stream: Tensor) -> Tensor:
-    return torch.ones(stream.shape[0], 1, *stream.shape[2:])
