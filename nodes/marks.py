@@ -214,7 +214,7 @@ class Verify(io.ComfyNode):
             description=(
                 "Reads a file's signed provenance (C2PA): who signed it, whether anything was changed since, how it "
                 "was made and of what. A file without it is searched for invisible marks. Says plainly what is not "
-                "known. Needs the packages c2pa-python and cryptography."
+                "known. Signatures need the packages c2pa-python and cryptography; without them, marks are looked for."
             ),
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
@@ -222,7 +222,9 @@ class Verify(io.ComfyNode):
             outputs=[
                 io.String.Output("report", display_name="report", tooltip="The verdict in words."),
                 io.String.Output(
-                    "state", display_name="state", tooltip="Trusted, Valid, Invalid, or none where nothing is signed."
+                    "state",
+                    display_name="state",
+                    tooltip="Trusted, Valid, Invalid, or none where no signature was read.",
                 ),
             ],
         )

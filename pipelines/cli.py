@@ -151,13 +151,10 @@ def _verify(path: Path) -> int:
     """What a file says of itself, and where it says nothing, the invisible marks that everybody can find."""
     from .marks.detect import detect
     from .marks.payload import PUBLIC_KEY
-    from .marks.provenance import Verdict, verify
+    from .marks.provenance import verify
     from .media.read import read
 
-    try:
-        verdict = verify(path)
-    except ModuleNotFoundError as error:
-        verdict = Verdict(None, f"Signatures were not looked at. {error}")
+    verdict = verify(path)
     print(verdict.text)
     if verdict.state is None:
         print(detect(read(path), PUBLIC_KEY).report())

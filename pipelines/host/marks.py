@@ -103,7 +103,7 @@ def _by_model(lineage: Mapping[str, Any]) -> bool:
 
 
 def verified(video: Any, node_id: str | None) -> Verdict:
-    """What the file behind a VIDEO says of itself, and where it says nothing, its invisible marks.
+    """What the file behind a VIDEO says of itself, and where no manifest was read, its invisible marks.
 
     Raises ValueError for a video that is no file.
     """

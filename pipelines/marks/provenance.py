@@ -56,7 +56,7 @@ class Making:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a file's manifest is worth: `state` is Trusted, Valid, Invalid or None where there is no manifest."""
+    """What a file's manifest is worth: `state` is Trusted, Valid, Invalid, or None where no manifest was read."""
 
     state: str | None
     text: str
@@ -116,11 +116,15 @@ def sign(path: Path, suffix: str, making: Making, identity: Identity) -> None:
 def verify(path: Path, anchors: Sequence[str] = ()) -> Verdict:
     """What a file says of itself, and whether that can be believed. `anchors` are PEM roots that the user trusts.
 
-    Raises ValueError for a file that is not there.
+    Where the packages are missing that read a manifest, the text says so. Raises ValueError for a file that is not
+    there.
     """
     if not path.is_file():
         raise ValueError(f"There is no file {path.name}.")
-    c2pa = _c2pa()
+    try:
+        c2pa = _c2pa()
+    except ModuleNotFoundError as error:
+        return Verdict(None, f"Signatures were not looked at. {error}")
     try:
         with (
             c2pa.Context(_settings(c2pa, anchors)) as context,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -171,6 +172,19 @@ def test_an_invisible_mark_is_detected_in_the_file_and_verify_falls_back_to_it(h
     told = outputs["verify"]["text"][0]
     assert "no signed provenance" in told and "With the public key: In the picture: 0123456789ab" in told
     assert "into the picture, and into the sound if there is one" in outputs["mark"]["text"][0]
+
+
+def test_without_the_packages_files_are_saved_unsigned_and_searched_for_marks(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "c2pa", None)
+    nodes = hidden()
+    nodes["save"]["inputs"]["sign"] = "if possible"
+    outputs = host.run(nodes)
+    assert "Not signed" in outputs["save"]["text"][0] and "pip install c2pa-python" in outputs["save"]["text"][0]
+    told = outputs["verify"]["text"][0]
+    assert "Signatures were not looked at" in told and "pip install c2pa-python" in told
+    assert "With the public key: In the picture: 0123456789ab" in told and "With the own key: No" in told
 
 
 @pytest.mark.parametrize(("frames", "short"), [(48, False), (47, True)])
