@@ -40,7 +40,15 @@ class Recaption(io.ComfyNode):
                 io.Combo.Input(
                     "style", options=list(STYLES), default=STYLES[0], tooltip="Used for what the prompt leaves open."
                 ),
-                io.Int.Input("seed", default=0, min=0, max=2**32 - 1, tooltip="Chooses among equally good additions."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**32 - 1,
+                    # Left open, the editor would draw another seed after every run.
+                    control_after_generate=False,
+                    tooltip="Chooses among equally good additions.",
+                ),
                 io.String.Input(
                     "reply",
                     optional=True,

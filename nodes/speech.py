@@ -37,7 +37,13 @@ class Speak(io.ComfyNode):
                     tooltip="Say a line up to 1.35 times as fast where it would not fit into its time.",
                 ),
                 io.Int.Input(
-                    "seed", default=0, min=0, max=2**32 - 1, tooltip="Another seed breathes a little differently."
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**32 - 1,
+                    # Left open, the editor would draw another seed after every run.
+                    control_after_generate=False,
+                    tooltip="Another seed breathes a little differently.",
                 ),
             ],
             outputs=[

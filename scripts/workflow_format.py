@@ -50,10 +50,9 @@ def widgets(info: dict[str, Any]) -> list[tuple[str, bool]]:
         for name, spec in info["input"].get(section, {}).items():
             options = spec[1] if len(spec) > 1 else {}
             if (isinstance(spec[0], list) or spec[0] in WIDGETS) and not options.get("forceInput"):
-                seed = name in ("seed", "noise_seed") and info.get("python_module", "").startswith(
-                    ("nodes", "comfy_extras")
-                )
-                found.append((name, bool(options.get("control_after_generate")) or seed))
+                # The editor adds one to a seed also where the node leaves it open.
+                seed = spec[0] == "INT" and name in ("seed", "noise_seed")
+                found.append((name, bool(options.get("control_after_generate", seed))))
     return found
 
 

@@ -12,7 +12,7 @@ from harness import ROOT, Failed, Host
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from workflow_format import set_value, to_api, to_editor
+from workflow_format import set_value, to_api, to_editor, widgets
 from workflows import WORKFLOWS, as_json, node_texts
 
 SNAPSHOT = Path(__file__).parent / "interface.json"
@@ -140,6 +140,31 @@ def test_example_workflows_use_every_node_and_have_a_picture(info: dict) -> None
     assert {kind for kind in info if kind.startswith(OURS)} <= used
     for name in WORKFLOWS:
         assert (ROOT / "example_workflows" / f"{name}.jpg").stat().st_size > 1000
+
+
+def test_only_the_seed_of_the_sampler_is_drawn_anew_after_a_run(info: dict) -> None:
+    """The editor adds a control to what is called seed, unless the node says that there is none."""
+    for kind in ("KinetophoneRecaption", "KinetophoneSpeak"):
+        assert info[kind]["input"]["required"]["seed"][1]["control_after_generate"] is False
+    controlled = {(kind, name) for kind in info for name, control in widgets(info[kind]) if control}
+    assert {pair for pair in controlled if pair[0].startswith(OURS)} == {("KinetophoneSampler", "seed")}
+    # Nodes of the host that say it, and that leave it open.
+    assert {("KSampler", "seed"), ("RandomNoise", "noise_seed"), ("ShuffleDataset", "seed")} <= controlled
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "expected"),
+    [
+        ("KinetophoneRecaption", ["a ball", 2.0, "plain", "natural", 7, "randomize"], {"style": "natural", "seed": 7}),
+        ("KinetophoneSpeak", ["ANNA: woman", 1.0, False, 7, "randomize"], {"hurry": False, "seed": 7}),
+    ],
+)
+def test_workflows_with_a_control_that_is_gone_keep_their_values(
+    info: dict, kind: str, stored: list, expected: dict
+) -> None:
+    node = {"id": 1, "type": kind, "inputs": [], "widgets_values": stored}
+    inputs = to_api({"nodes": [node], "links": []}, info)["1"]["inputs"]
+    assert expected.items() <= inputs.items() and "randomize" not in inputs.values()
 
 
 def test_unknown_nodes_are_named(info: dict) -> None:
