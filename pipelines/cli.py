@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from .marks.options import BADGE, LANGUAGES
 from .media.formats import DEFAULT_FORMAT, DEFAULT_QUALITY, find_format, formats
-from .weights.card import DEFAULT_CARD, Card, card_names, read_card
+from .weights.card import DEFAULT_CARD, Card, card_names, length_notes, read_card
 
 # What computes, draws or reads media is imported where it is needed: help needs little of it, and where a package is
 # missing, the command can say so.
@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> Path:
         screenplay.shots, "euler" if options.turbo else card.sampler,
     )  # fmt: skip
     badge, identity = _badge(options, request.plan(models.config).shape), _identity(options)
-    _notes(request, models)
+    _notes(request, models, None if options.weights else card)
     clip = _progress_of_sampling(request, models)
     # Chosen now: a name that was free before may be taken.
     return _progress_of_writing(marked(clip, badge) if badge else clip, _target(options), options, identity)
@@ -276,10 +276,13 @@ def _identity(options: argparse.Namespace) -> Identity | None:
     return own_identity(Path(options.identity))
 
 
-def _notes(request: Request, models: Models) -> None:
+def _notes(request: Request, models: Models, card: Card | None) -> None:
+    """What the request becomes, and what may go wrong; of lengths where a `card` tells them."""
     from .screenplay.recaption import shot_description
 
-    for note in request.plan(models.config).notes:
+    plan = request.plan(models.config)
+    trained = length_notes(float(plan.shape.seconds), card.seconds) if card else []
+    for note in (*plan.notes, *trained):
         print(note, file=sys.stderr)
     for shot in request.shots:
         print(models.tokenizer.note(shot_description(shot)), file=sys.stderr)

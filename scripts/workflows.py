@@ -202,7 +202,9 @@ STORYBOARD = Workflow(
     note=(
         "## Several shots in one video\n"
         "One shot a line, its time first. All are sampled in one run, each with its own words, so that the ball stays "
-        "the same ball under three skies. The length comes from the storyboard."
+        "the same ball under three skies. The length comes from the storyboard. These 6 s are longer than the "
+        "1 to 4.1 s that the built-in model was trained on, and it may lose its thread: *Preflight* and *Empty Picture "
+        "and Sound* say so. Give each shot 1.3 s to stay within that."
     ),
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from ..clock import CUSTOM
 from ..generate import empty_latent
 from ..model.config import MINI, Config
 from ..types import AVLatent
+from ..weights.card import DEFAULT_CARD, length_notes, read_card
 
 Latent = dict[str, Any]
 # The entry of a LATENT that says what it was encoded from. Samplers, the host's too, give on what they do not know.
@@ -51,14 +52,18 @@ def requested_size(aspect: str, width: int, height: int) -> tuple[int, int]:
 
 
 def empty(width: int, height: int, seconds: float, batch: int = 1, config: Config = MINI) -> tuple[Latent, str]:
-    """A blank joint latent on the grid, and the text that says what was asked, what was made, and why."""
+    """A blank joint latent on the grid, and the text that says what was asked, what was made, and why.
+
+    It warns of lengths that the model was not trained on where that is the built-in one.
+    """
     plan = config.grid.plan(width, height, seconds)
     shape = plan.shape
     made = (
         f"{shape.width} x {shape.height}, {shape.frames} frames at {shape.fps} a second = "
         f"{float(shape.seconds):.2f} s, sound at {config.grid.sample_rate} Hz."
     )
-    return nested(empty_latent(config, shape, batch)), "\n".join((made, *plan.notes))
+    trained = length_notes(float(shape.seconds), read_card(DEFAULT_CARD).seconds) if config is MINI else []
+    return nested(empty_latent(config, shape, batch)), "\n".join((made, *plan.notes, *trained))
 
 
 def nested(latent: AVLatent) -> Latent:

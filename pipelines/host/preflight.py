@@ -22,6 +22,7 @@ from ..media.formats import DEFAULT_FORMAT, find_format
 from ..media.write import write_to
 from ..screenplay.dialogue import dialogue_notes
 from ..types import AVLatent, Screenplay
+from ..weights.card import length_notes
 from .codec import decode_videos
 from .latents import Latent, streams_of
 from .loader import CARD_KEY, About
@@ -212,12 +213,7 @@ def _warnings(run: Run, streams: AVLatent) -> list[str]:
     about: About | None = run.guider.model_patcher.get_attachment(CARD_KEY) if run.guider is not None else None
     lines = [f"Licence of the model: {about.licence}."] if about else []
     if about and about.seconds and streams.video is not None and isinstance(run.video_vae, KinetophoneVideoVAE):
-        least, most = about.seconds
-        seconds = float(run.video_vae.grid.shape(*streams.video.shape[2:]).seconds)
-        if not least - 0.5 <= seconds <= most:
-            lines.append(
-                f"Warning: the model was trained on {least:g} to {most:g} s; {seconds:.1f} s may lose its thread."
-            )
+        lines += length_notes(float(run.video_vae.grid.shape(*streams.video.shape[2:]).seconds), about.seconds)
     return lines + (dialogue_notes(run.screenplay) if run.screenplay is not None else [])
 
 

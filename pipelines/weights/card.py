@@ -41,6 +41,15 @@ class Card:
         return FOLDER / self.turbo
 
 
+def length_notes(seconds: float, trained: tuple[float, float]) -> list[str]:
+    """A warning where a video lasts shorter or longer than what a model was trained on; else nothing."""
+    least, most = trained
+    if least <= seconds <= most:
+        return []
+    risk = "may lose its thread" if seconds > most else "may leave out what you ask for"
+    return [f"Warning: the model was trained on {least:g} to {most:g} s; what lasts {seconds:.2f} s {risk}."]
+
+
 def card_names() -> list[str]:
     """Names of all cards, the default first."""
     names = sorted(path.stem for path in (FOLDER / "cards").glob("*.yaml"))

@@ -230,6 +230,12 @@ def test_snapping_is_never_silent(host: Host) -> None:
     assert "1.71 s" in shown["1"]["text"][0] and "1.71 s" in shown["2"]["text"][0]
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(0.5, True), (1.0, False), (4.0, False), (6.0, True)])
+def test_lengths_that_the_model_was_not_trained_on_are_told(host: Host, seconds: float, told: bool) -> None:
+    info = host.call("KinetophoneEmptyLatent", **{**TINY, "seconds": seconds})[1]
+    assert ("the model was trained on 1 to 4.1 s" in info) == told
+
+
 def test_unknown_words_are_listed_on_the_node(host: Host) -> None:
     shown = host.run(graph(text={"prompt": "a (ruby:1.2) zebra"}))["text"]["text"][0]
     assert shown == "Read as known words: ruby as red.\nLeft out, the model does not know: zebra."

@@ -111,6 +111,20 @@ def test_a_storyboard_gives_the_length_and_changes_what_is_seen(checkpoint: Path
     assert not torch.equal(first, made("0-1 a red ball\n1-2 snow falls on a cone"))
 
 
+@pytest.mark.parametrize(("seconds", "told"), [("0.1", "leave out"), ("1", ""), ("4", ""), ("5", "lose its thread")])
+def test_a_length_that_the_model_was_not_trained_on_is_told(
+    models, checkpoint: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch, seconds: str, told: str
+) -> None:
+    arguments = ["a red ball", "--seconds", seconds, "--size", "128x64", "--steps", "1", "-o", str(tmp_path / "a.mp4")]
+    monkeypatch.setattr("kinetophone.pipelines.weights.load.load_models", lambda *_, **__: models)
+    assert cli.main(arguments) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if "was trained on 1 to 4.1 s" in line]
+    assert len(warned) == bool(told) and all(told in line for line in warned)
+    # What other weights were trained on is not known.
+    assert cli.main([*arguments, "--weights", str(checkpoint)]) == 0
+    assert "was trained on" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
