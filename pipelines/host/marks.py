@@ -87,7 +87,7 @@ def signer(
     identity = own_identity(identity_folder())
     facts = {**clip.lineage, **({WORKFLOW: workflow} if workflow else {})}
     facts = _public(facts) if args.disable_metadata else facts
-    making = Making(title, facts, clip.sources, generated=_by_model(clip.lineage))
+    making = Making(title, facts, clip.sources, generated=by_model(clip.lineage))
     return (lambda path: sign(path, suffix, making, identity)), f"Signed by {identity.name}."
 
 
@@ -97,9 +97,9 @@ def _public(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, "parents": [_public(parent) for parent in told["parents"]]} if "parents" in told else told
 
 
-def _by_model(lineage: Mapping[str, Any]) -> bool:
+def by_model(lineage: Mapping[str, Any]) -> bool:
     """Whether a model is known to have made a clip, or one that it was made of."""
-    return "model" in lineage or any(map(_by_model, lineage.get("parents", ())))
+    return "model" in lineage or any(map(by_model, lineage.get("parents", ())))
 
 
 def verified(video: Any, node_id: str | None) -> Verdict:

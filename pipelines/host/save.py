@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ..marks.disclosure import disclosure
+from ..marks.options import NONE
 from ..media.formats import find_format
-from .marks import signer
+from .marks import by_model, signer
 from .media import StreamVideo, clip_of, save_output
 from .paths import Target, output_target
 from .policy import overrides, reasoned
@@ -35,6 +36,11 @@ def saved(
         # Only now that all frames have passed is it known what of them was overruled.
         signer(reasoned(clip, overrides(prompt)), *how)[0](path)
 
+    if marks[0] != NONE and not by_model(clip.lineage):
+        told += (
+            " The file says that artificial intelligence made or altered it, though nothing in it is known to be made "
+            "by a model. If none was, set disclosure to none."
+        )
     tags = {**workflow, **disclosure(marks[0])}
     save_output(StreamVideo(clip), target, kind, style[1], tags, node_id, finish and sign)
     return StreamVideo.of_file(target.path), target, told

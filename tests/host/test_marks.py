@@ -52,6 +52,13 @@ def test_another_language_or_none_can_be_chosen(host: Host, base: Path) -> None:
     assert "comment" not in opened(saved(base, host.run(prompt({"disclosure": "none"})))[0])[1]
 
 
+def test_a_disclosure_of_what_no_model_is_known_to_have_made_is_pointed_out(host: Host) -> None:
+    reminder = "set disclosure to none"
+    assert reminder in host.run(prompt())["save"]["text"][0]
+    assert reminder not in host.run(prompt({"disclosure": "none"}))["save"]["text"][0]
+    assert reminder not in host.run(graph())["save"]["text"][0]
+
+
 def test_a_badge_that_does_not_fit_leaves_no_file(host: Host, base: Path) -> None:
     before = set((base / "output").rglob("*"))
     with pytest.raises(Failed, match="does not fit"):
