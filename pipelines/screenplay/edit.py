@@ -7,15 +7,23 @@ import difflib
 from ..types import Screenplay
 from .storyboard import format_storyboard, read_screenplay
 
+# Storyboards that were passed on, by their hashes: the editor fills an empty text with one, which then is nobody's edit
+# although something else comes in the next time. The oldest are forgotten.
+_passed_on: dict[int, None] = {}
+REMEMBERED = 4096
+
 
 def edited(incoming: Screenplay | None, text: str, *, locked: bool) -> tuple[Screenplay, str]:
     """The screenplay to use, and a note.
 
     Locked, it is `text`, and the note lists how `incoming` differs; not locked, it is `incoming`, or `text` when
-    nothing comes in. Raises ValueError when there is nothing to use.
+    nothing comes in, and the note says where a person's text goes unused. Raises ValueError when there is nothing to
+    use.
     """
     if incoming is not None and not locked:
-        return incoming, "Not locked: passes on what comes in."
+        _remember(incoming)
+        unused = " Your text was not used: switch locked on." if _is_own(text) else ""
+        return incoming, f"Not locked: passes on what comes in.{unused}"
     if not text.strip():
         reason = (
             "It is locked, but its text is empty" if incoming is not None else "Its text is empty, and nothing comes in"
@@ -26,6 +34,19 @@ def edited(incoming: Screenplay | None, text: str, *, locked: bool) -> tuple[Scr
         return kept, "Nothing comes in: uses the text."
     changes = difference(kept, incoming)
     return kept, f"Locked. What comes in differs:\n{changes}" if changes else "Locked. What comes in is the same."
+
+
+def _remember(incoming: Screenplay) -> None:
+    board = hash(format_storyboard(incoming).strip())
+    _passed_on.pop(board, None)
+    _passed_on[board] = None
+    while len(_passed_on) > REMEMBERED:
+        del _passed_on[next(iter(_passed_on))]
+
+
+def _is_own(text: str) -> bool:
+    """Whether a person wrote or changed a text."""
+    return bool(text.strip()) and hash(text.strip()) not in _passed_on
 
 
 def difference(kept: Screenplay, incoming: Screenplay) -> str:

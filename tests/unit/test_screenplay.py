@@ -11,6 +11,7 @@ import yaml
 
 from kinetophone.pipelines import world
 from kinetophone.pipelines.model.config import MINI
+from kinetophone.pipelines.screenplay import edit
 from kinetophone.pipelines.screenplay.dialogue import dialogue_notes, fits, speaking_seconds
 from kinetophone.pipelines.screenplay.document import FORMAT, from_json, to_json
 from kinetophone.pipelines.screenplay.edit import edited
@@ -351,9 +352,30 @@ def test_a_locked_edit_says_how_the_screenplay_before_it_has_changed() -> None:
         incoming,
         "Locked. What comes in is the same.",
     )
-    assert edited(incoming, "0-2 a blue cube spins", locked=False) == (incoming, "Not locked: passes on what comes in.")
     assert edited(None, "0-2 a blue cube spins", locked=False)[0].shots[0].caption == "a blue cube spins"
     with pytest.raises(ValueError, match="nothing comes in"):
         edited(None, "  ", locked=False)
     with pytest.raises(ValueError, match="text is empty"):
         edited(incoming, "", locked=True)
+
+
+def test_a_text_of_ones_own_that_is_not_locked_is_said_to_go_unused() -> None:
+    incoming, passed = parse(BOARD), "Not locked: passes on what comes in."
+    own = "0-2 a blue cube spins slowly"
+    assert edited(incoming, "  ", locked=False) == (incoming, passed)
+    assert edited(incoming, own, locked=False) == (incoming, f"{passed} Your text was not used: switch locked on.")
+    assert "not used" in edited(incoming, "0-soon", locked=False)[1]
+    assert "not used" not in edited(None, own, locked=False)[1] + edited(incoming, own, locked=True)[1]
+
+
+def test_a_text_that_the_editor_filled_in_is_no_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    incoming, later = parse(BOARD), parse("0-2 a green cone hops")
+    filled = format_storyboard(incoming)
+    for text in (filled, filled.strip()):
+        assert "not used" not in edited(incoming, text, locked=False)[1]
+        assert "not used" not in edited(later, text, locked=False)[1]
+    assert "not used" in edited(later, filled.replace("red", "blue"), locked=False)[1]
+    monkeypatch.setattr(edit, "REMEMBERED", 2)
+    for number in range(3):
+        edited(parse(f"0-2 take {number}"), "", locked=False)
+    assert "not used" in edited(parse("0-2 take 2"), "0-2 take 0", locked=False)[1]
