@@ -175,7 +175,7 @@ class Screenplay:
             raise ValueError("A screenplay needs at least one shot.")
         expected = 0.0
         for number, shot in enumerate(self.shots, 1):
-            _check_shot(number, shot, expected)
+            check_shot(number, shot, expected)
             expected = shot.end
 
     @property
@@ -183,7 +183,8 @@ class Screenplay:
         return self.shots[-1].end
 
 
-def _check_shot(number: int, shot: Shot, expected: float) -> None:
+def check_shot(number: int, shot: Shot, expected: float) -> None:
+    """Raises ValueError where a shot, `number` from 1, does not start at `expected` seconds or contradicts itself."""
     where = f"Shot {number}"
     if not shot.seconds > 0:
         raise ValueError(f"{where} must last more than 0 seconds; got {shot.seconds:g}.")
@@ -193,6 +194,8 @@ def _check_shot(number: int, shot: Shot, expected: float) -> None:
     for name, value in times.items():
         if not math.isfinite(value) or value < 0:
             raise ValueError(f"{where}: its {name} must be a time in seconds from 0 on; got {value}.")
+    if number == 1 and shot.start > TIME_STEP:
+        raise ValueError(f"{where} starts at {shot.start:g} s. The first shot must start at 0.")
     if abs(shot.start - expected) > TIME_STEP:
         raise ValueError(
             f"{where} starts at {shot.start:g} s, but the shot before it ends at {expected:g} s. Leave no gap and no "

@@ -16,7 +16,7 @@ import itertools
 import re
 from dataclasses import replace
 
-from ..types import Cue, Line, Screenplay, Shot, Writer
+from ..types import Cue, Line, Screenplay, Shot, Writer, check_shot
 from .dialogue import BREATH, speaking_seconds
 from .document import MAX_CHARACTERS, from_json
 
@@ -49,6 +49,7 @@ def parse(text: str, blend: float = 0.0) -> Screenplay:
             headers[header["key"].lower()] = header["value"].strip()
         else:
             shots.append(_shot(content, number, blend if shots else 0.0))
+            _check(shots, number, len(content) - len(content.lstrip()))
     if not shots:
         raise ValueError(
             "Line 1, column 1: the storyboard has no shot. Write one a line, such as: 0-2 a red ball bounces"
@@ -91,6 +92,14 @@ def _shot(content: str, number: int, blend: float) -> Shot:
     for column, piece in pieces[1:]:
         shot = _with_field(shot, piece, number, column)
     return shot
+
+
+def _check(shots: list[Shot], number: int, column: int) -> None:
+    """Refuses the last shot where it cannot follow the one before."""
+    try:
+        check_shot(len(shots), shots[-1], shots[-2].end if len(shots) > 1 else 0.0)
+    except ValueError as error:
+        raise _error(number, column, str(error).removesuffix(".")) from error
 
 
 def _with_field(shot: Shot, piece: str, number: int, column: int) -> Shot:

@@ -111,17 +111,24 @@ def test_storyboard_errors_name_line_and_column(text: str, place: str, message: 
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "place", "message"),
     [
-        ("0-2 a ball\n3-4 a cube", "Shot 2 starts at 3 s, but the shot before it ends at 2 s"),
-        ("0-2 a ball | blend: 1", "needs a shot before it"),
-        ("0-2 a ball | sound@5: thump", "has a cue at 5 s"),
-        ("1-2 a ball", "starts at 1 s"),
+        (
+            "0-2 a ball\n\n  3-4 a cube\n9-9 ",
+            "Line 3, column 3",
+            "Shot 2 starts at 3 s, but the shot before it ends at 2 s",
+        ),
+        ("0-2 a ball | blend: 1", "Line 1, column 1", "needs a shot before it"),
+        ("0-2 a ball | sound@5: thump", "Line 1, column 1", "has a cue at 5 s"),
+        ("style: film\n2-4 a ball", "Line 2, column 1", "Shot 1 starts at 2 s. The first shot must start at 0"),
     ],
 )
-def test_impossible_times_are_refused(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_impossible_times_are_refused(text: str, place: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
         parse(text)
+    told = str(caught.value)
+    assert told.startswith(f"{place}: Shot") and told.endswith(".") and not told.endswith("..")
+    assert "before it ends at 0 s" not in told
 
 
 @pytest.mark.parametrize(
