@@ -78,6 +78,7 @@ def run(options: argparse.Namespace) -> Path:
     from .weights.load import load_models
 
     screenplay = _screenplay(options)
+    _check_seed(options.seed)
     _target(options)
     card, negative = read_card(options.card), options.negative or screenplay.negative
     steps, guidance = _effort(options, card, negative)
@@ -121,6 +122,13 @@ def _free(path: Path) -> Path:
     """The path, or the first one with a number that does not exist."""
     numbered = (path.with_stem(f"{path.stem}_{number:05}") for number in itertools.count(2))
     return next(free for free in itertools.chain([path], numbered) if not free.exists())
+
+
+def _check_seed(seed: int) -> None:
+    """Refuses what the generator of the noise does not take."""
+    least, most = -(2**63), 2**64 - 1
+    if not least <= seed <= most:
+        raise ValueError(f"A seed must be between {least} and {most}; got {seed}.")
 
 
 def _effort(options: argparse.Namespace, card: Card, negative: str) -> tuple[int, Guidance]:

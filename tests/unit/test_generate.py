@@ -139,6 +139,8 @@ def test_a_length_that_the_model_was_not_trained_on_is_told(
         (["x", "--size", "0x0"], "between 1 and"),
         (["x", "--seconds", "-3"], "more than 0"),
         (["x", "--seconds", "1e9"], "at most"),
+        (["x", "--seed", "9" * 23], "between -9223372036854775808 and 18446744073709551615"),
+        (["x", "--seed", str(-(2**63) - 1)], "between -9223372036854775808"),
         (["x", "--steps", "-1"], "at least 1 step"),
         (["x", "--steps", "0"], "at least 1 step"),
         (["x", "--guidance", "-1"], "must be 0 or more"),
@@ -170,6 +172,12 @@ def test_a_command_without_its_file_says_what_is_missing(command: str, capsys) -
     with pytest.raises(SystemExit, match="2"):
         cli.main([command])
     assert f"kinetophone {command}: error: the following arguments are required: FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", [-(2**63), 2**64 - 1])
+def test_the_first_and_the_last_seed_make_a_video(checkpoint: Path, tmp_path: Path, seed: int) -> None:
+    arguments = ["a red ball", "--weights", str(checkpoint), "--seconds", "0.1", "--size", "128x64", "--steps", "1"]
+    assert cli.main([*arguments, "--seed", str(seed), "-o", str(tmp_path / "a.mp4")]) == 0
 
 
 def test_a_file_that_nobody_named_is_not_replaced(
