@@ -69,6 +69,7 @@ class Recaption(io.ComfyNode):
                 io.String.Output("caption", display_name="caption", tooltip="One text for a text encoder."),
                 io.String.Output("difference", display_name="difference", tooltip="What you said, and what was added."),
                 io.String.Output("instruction", display_name="instruction", tooltip="What to ask a language model."),
+                io.Float.Output("length", display_name="seconds", tooltip="Length of all shots together."),
             ],
         )
 
@@ -91,8 +92,10 @@ class Recaption(io.ComfyNode):
         look = "" if image is None else describe_look(image)
         brief = Brief(prompt, seconds, target, style, seed, look)
         draft = await recaption(brief, reply, server)
-        told = draft.difference()
-        return io.NodeOutput(draft.screenplay, draft.caption, told, instruction(brief), ui=ui.PreviewText(told))
+        told, seconds = draft.difference(), draft.screenplay.seconds
+        return io.NodeOutput(
+            draft.screenplay, draft.caption, told, instruction(brief), seconds, ui=ui.PreviewText(told)
+        )
 
 
 class LanguageServer(io.ComfyNode):
@@ -201,6 +204,7 @@ class ScreenplayEdit(io.ComfyNode):
                 io.String.Output("caption", display_name="caption", tooltip="One text with times, for a text encoder."),
                 io.String.Output("storyboard", display_name="storyboard", tooltip="What is used, as a storyboard."),
                 io.String.Output("document", display_name="document", tooltip="What is used, as JSON."),
+                io.Float.Output("seconds", display_name="seconds", tooltip="Length of all shots together."),
             ],
         )
 
@@ -215,7 +219,7 @@ class ScreenplayEdit(io.ComfyNode):
         used, note = edited(screenplay, text, locked=locked)
         board = format_storyboard(used)
         shown = {"text": (f"{note}\n{summary(used)}\n\n{board}",), "storyboard": (board,)}
-        return io.NodeOutput(used, timed_caption(used), board, to_json(used), ui=shown)
+        return io.NodeOutput(used, timed_caption(used), board, to_json(used), used.seconds, ui=shown)
 
 
 class Preflight(io.ComfyNode):

@@ -139,6 +139,7 @@ RECAPTION = Workflow(
         **TEXT_TO_VIDEO.nodes,
         "recaption": Placed("KinetophoneRecaption", {"prompt": "a small green cube spins"}, 1, 0, 300),
         "edit": Placed("KinetophoneScreenplayEdit", {"screenplay": ("recaption", 0)}, 1, 8, 300),
+        "latent": Placed("KinetophoneEmptyLatent", {"seconds": ("edit", 4)}, 0, 5, 260),
         "server": Placed("KinetophoneLanguageServer", {}, 1, 15, 140),
         "text": Placed(
             "KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": "", "screenplay": ("edit", 0)}, 2, 0, 300
@@ -166,8 +167,8 @@ RECAPTION = Workflow(
         "## Recaption, review, generate\n"
         "*Recaption* leaves your words as they are and adds what they leave open, in words that the model was trained "
         "on; it lists every addition. *Edit Screenplay* shows the result: switch *locked* on to keep your own "
-        "version of it. Set the length of *Empty Picture and Sound* to that of the screenplay. To let a language model "
-        "on your machine write instead, connect *Language Model Server* to *server*."
+        "version of it. The length comes from the screenplay. To let a language model on your machine write instead, "
+        "connect *Language Model Server* to *server*."
     ),
 )  # fmt: skip
 

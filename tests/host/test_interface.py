@@ -124,6 +124,8 @@ def run_small(host: Host, info: dict, stored: dict, name: str = "") -> dict:
         set_value(stored, info, "KinetophoneLoader", "card", "debug.safetensors")
     if name == "05_storyboard":
         set_value(stored, info, "KinetophoneStoryboard", "storyboard", "0-0.3 a red ball\n0.3-0.7 a red ball at night")
+    elif name == "04_recaption":
+        set_value(stored, info, "KinetophoneRecaption", "seconds", 0.7)
     else:
         set_value(stored, info, "KinetophoneEmptyLatent", "seconds", 0.7)
     return host.run(to_api(stored, info), stored)

@@ -34,6 +34,24 @@ def test_a_short_prompt_is_written_out_shown_and_sampled(host: Host, base: Path)
     assert saved(base, outputs)[0].stat().st_size > 1000
 
 
+@pytest.mark.parametrize(("node", "frames"), [("recaption", 25), ("edit", 49)])
+def test_the_length_of_a_screenplay_can_be_that_of_the_video(host: Host, base: Path, node: str, frames: int) -> None:
+    nodes = written(text="0-0.5 a blue cube spins\n0.5-2 a red ball", locked=True)
+    nodes["latent"]["inputs"]["seconds"] = link(node, 4)
+    with av.open(str(saved(base, host.run(nodes))[0])) as container:
+        assert container.streams.video[0].frames == frames
+
+
+def test_an_edit_that_is_not_locked_is_said_to_go_unused(host: Host) -> None:
+    shown = host.run(written("a yellow cone hops"))["edit"]
+    filled = shown["storyboard"][0]
+    assert "not used" not in shown["text"][0]
+    for prompt in ("a yellow cone hops", "a green cone hops"):
+        assert "not used" not in host.run(written(prompt, text=filled))["edit"]["text"][0]
+    outputs = host.run(written("a yellow cone hops", text="0-1 a blue cube spins"))
+    assert "Your text was not used: switch locked on." in outputs["edit"]["text"][0]
+
+
 def test_a_locked_edit_wins_and_shows_what_changed(host: Host) -> None:
     outputs = host.run(written("a green cone hops", text="0-1 a blue cube spins", locked=True))
     shown = outputs["edit"]["text"][0]
@@ -127,7 +145,12 @@ def test_other_text_encoders_read_one_text_with_times(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("storyboard", "message"), [("", "has no shot"), ("0-1 a\n2-3 b", "no gap"), ("0-x a", "Line 1, column 1")]
+    ("storyboard", "message"),
+    [
+        ("", "has no shot"),
+        ("0-1 a\n2-3 b", "Line 2, column 1: Shot 2 starts at 2 s.*no gap"),
+        ("0-x a", "Line 1, column 1"),
+    ],
 )
 def test_a_wrong_storyboard_is_refused_with_its_place(host: Host, storyboard: str, message: str) -> None:
     with pytest.raises(Failed, match=message):
