@@ -51,6 +51,17 @@ for (const kind of ["KinetophoneEmptyLatent", "KinetophoneRecaption", "Kinetopho
   if (!said[kind]) throw new Error(`${kind} says nothing: ${JSON.stringify(said)}`);
 const stored = await page.evaluate(() => JSON.stringify(window.app.graph.serialize()));
 if (stored.includes(said.KinetophoneEmptyLatent.split("\n")[0])) throw new Error("A node's note went into the workflow.");
+await page.evaluate(() => {
+  const node = window.app.graph._nodes.find((candidate) => candidate.type === "KinetophoneTextEncode");
+  const note = node.widgets.find((widget) => widget.name === "kinetophone_note");
+  if (note.element.getAttribute("role") !== "status" || !note.element.getAttribute("aria-label"))
+    throw new Error("A screen reader cannot tell what the note is.");
+  if (!note.element.isConnected || note.element.getBoundingClientRect().height < 20) throw new Error("The note is not shown.");
+  const text = note.value;
+  node.onExecuted({ text: [""] });
+  if (note.value !== "") throw new Error("An old note stays where a run has nothing to say.");
+  node.onExecuted({ text: [text] });
+});
 await shot("said");
 
 await page.evaluate(() => window.app.graph.clear());
