@@ -81,12 +81,13 @@ def streams_of(latent: Latent) -> AVLatent:
     if len(parts) == 1 and video is None and parts[0].ndim == 4 and latent.get("type") != "audio":
         raise ValueError(
             f"This latent is a still image {list(parts[0].shape)}; expected video [B, C, T, H, W], sound [B, C, T'], "
-            "or both. Use Empty Latent of this pack, or a node that makes video latents."
+            "or both. Use Empty Picture and Sound, or a node that makes video latents."
         )
     if len(parts) == 1 and video is None and parts[0].ndim == 3 and parts[0].shape[1] == 1:
         raise ValueError(
-            "This latent is packed: picture and sound are one row of numbers, as some hosts return the denoised "
-            "output of a sampler. Connect the sampler's other output, or Separate with the original latent as shape."
+            "This latent is packed: picture and sound are one row of numbers, as some versions of ComfyUI return the "
+            "denoised output of a sampler. Connect the sampler's other output, or put Separate Picture and Sound in "
+            "between, with the latent that was sampled as `like`."
         )
     return AVLatent(video, audio)
 
@@ -105,7 +106,7 @@ def concatenate(video: Latent, audio: Latent) -> Latent:
     picture, sound = streams_of(video).video, sound_in(audio)
     if picture is None or sound is None:
         raise ValueError(
-            "Concat needs a picture latent and a sound latent; "
+            "Join Picture and Sound needs a picture latent and a sound latent; "
             f"{'the first has no picture' if picture is None else 'the second has no sound'}."
         )
     _check_lengths(picture, sound)
@@ -159,7 +160,7 @@ def separate(latent: Latent, like: Latent | None = None) -> tuple[Latent, Latent
         latent = {**latent, "samples": unpacked(latent["samples"], like["samples"])}
     both = streams_of(latent)
     if both.video is None or both.audio is None:
-        raise ValueError("This latent holds only one stream. Separate takes a joint latent of picture and sound.")
+        raise ValueError("This latent holds only one stream. Separate Picture and Sound takes a joint latent of both.")
     rest = _rest(latent)
     parts: list[Latent] = [{**rest, "samples": both.video}, {**rest, "samples": both.audio, "type": "audio"}]
     mask = latent.get("noise_mask")

@@ -12,7 +12,7 @@ def patchify_video(latent: Tensor, patch: int) -> Tensor:
     if height % patch or width % patch:
         raise ValueError(
             f"Latent height and width must be multiples of {patch}; got {height} x {width}. "
-            "Use a size that the Empty Latent node accepts."
+            "Use a size that Empty Picture and Sound makes."
         )
     return rearrange(latent, "b c t (h p) (w q) -> b (t h w) (c p q)", p=patch, q=patch)
 
