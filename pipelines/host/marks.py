@@ -83,7 +83,9 @@ def signer(
         return None, f"Not signed: that needs packages which are not installed ({INSTALL})."
     check_format(suffix)
     if not can_sign():
-        raise ModuleNotFoundError(f"Signing needs packages that are not installed. Run: {INSTALL}")
+        raise ModuleNotFoundError(
+            f"Signing needs packages that are not installed. In the Python of ComfyUI, run: {INSTALL}"
+        )
     identity = own_identity(identity_folder())
     facts = {**clip.lineage, **({WORKFLOW: workflow} if workflow else {})}
     facts = _public(facts) if args.disable_metadata else facts

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..clip.clip import Sound
 from ..clip.sound import resampled
 
-INSTALL = "pip install imagehash"
+INSTALL = "python -m pip install imagehash"
 # A bit says whether one of the slowest WAVES x WAVES waves in a small grey picture is above their median. Of 65
 # photographs and renders (benchmarks/fingerprint.py), none differed from itself after JPEG, H.264 crf 28 or half size
 # in more than 32 bits, nor from another in fewer than 52. Brightness +30 and -40 and contrast 1.3 lost a colour chart,

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-INSTALL = "pip install c2pa-python cryptography"
+INSTALL = "python -m pip install c2pa-python cryptography"
 # The user's own, in the folder of the identity: `certificate: PATH` (chain, own certificate first) and `key: PATH`.
 SETTINGS = "identity.yaml"
 CERTIFICATE, KEY = "self-made-certificate.pem", "self-made-key.pem"

@@ -72,7 +72,7 @@ def speak(
         )
     cast = casting([fit.line.speaker for fit in lines], voices)
     track = torch.zeros(1, round(screenplay.seconds * RATE))
-    spoken, notes = [], [] if align.can_align() else ["Words are not timed: pip install pocketsphinx adds that."]
+    spoken, notes = [], [] if align.can_align() else ["Words are not timed: the package pocketsphinx adds that."]
     for number, fit in enumerate(lines, 1):
         follows = bool(spoken) and fit.start > fit.line.at
         start = max(spoken[-1].end, min(spoken[-1].end + BREATH, fit.start)) if follows else fit.line.at

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 RATE = 24_000
-INSTALL = "pip install hibari-tts pyworld-prebuilt"
+INSTALL = "python -m pip install hibari-tts pyworld-prebuilt"
 # WORLD's analysis period, in milliseconds.
 PERIOD = 5.0
 # Softer than this against the loudest moment is the pause around the words.
