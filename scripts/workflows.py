@@ -79,12 +79,12 @@ HOST_NODES_ONLY = Workflow(
         "video": Placed("CreateVideo", {"images": ("picture", 0), "audio": ("sound", 0), "fps": 24.0}, 3, 6, 120),
         "save": Placed("SaveVideo", {"video": ("video", 0), "filename_prefix": "kinetophone/host"}, 4, 0, 420),
     },
-    groups=(Group("Only the host's own nodes sample, decode and save", ("positive", "negative", "shift", "sampler",
+    groups=(Group("Only ComfyUI's own nodes sample, decode and save", ("positive", "negative", "shift", "sampler",
         "picture", "sound", "video", "save")),),
     note=(
-        "## The host's own nodes\n"
-        "Model, text encoder and both VAEs are the host's own types: everything that takes MODEL, CLIP or VAE works on "
-        "them. This way of decoding holds every frame in memory; *Decode to Video* and *Save Video* stream instead."
+        "## ComfyUI's own nodes\n"
+        "Model, text encoder and both VAEs are ComfyUI's own types: everything that takes MODEL, CLIP or VAE works "
+        "on them. This way of decoding holds every frame in memory; *Decode to Video* and *Save Video* stream instead."
     ),
 )  # fmt: skip
 

@@ -198,7 +198,7 @@ def _memory(memory: Memory, cost: Cost) -> list[str]:
         device = comfy.model_management.get_torch_device()
         lines.append(f"Memory on {device.type}: about {_size(memory.need)} needed, {_size(memory.free)} free.")
         if memory.need > memory.free:
-            lines.append("  Warning: that does not fit. Make it smaller or shorter; the host may offload, and be slow.")
+            lines.append("  Warning: that does not fit. Make it smaller or shorter; ComfyUI may offload, and be slow.")
     if cost.file:
         output = Path(folder_paths.get_output_directory())
         # The folder may not be there before the first file is saved.

@@ -17,7 +17,7 @@ def with_turbo(model: Any, strength: float) -> Any:
     if about is None or about.turbo is None:
         raise ValueError(
             "This model has no turbo adapter: one is there for the built-in model alone. Leave the node out, or load a "
-            "distilled LoRA made for your model with the host's LoRA loader."
+            "distilled LoRA made for your model with ComfyUI's LoRA loader."
         )
     if model.get_attachment(TURBO_KEY):
         raise ValueError("This model has its turbo adapter already: leave out one of the two Turbo nodes.")

@@ -40,7 +40,7 @@ class Checkpoint:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read and verify a checkpoint. Raises ValueError that says what is wrong with the file and what to do."""
     tensors, metadata = read_tensors(
-        path, FORMAT, "a Kinetophone checkpoint", "Load other models with the host's own loader nodes."
+        path, FORMAT, "a Kinetophone checkpoint", "Load other models with ComfyUI's own loader nodes."
     )
     return _parse(path, metadata, tensors)
 
