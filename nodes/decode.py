@@ -13,8 +13,9 @@ class Decode(io.ComfyNode):
             display_name="Decode to Video",
             category="Kinetophone/decode",
             description=(
-                "Makes a video of picture and sound. It is a stream: frames are decoded when they are saved or shown, "
-                "a few at a time, so that length does not cost memory."
+                "Makes a video of picture and sound. With the built-in model it is a stream: frames are decoded when "
+                "they are saved or shown, a few at a time, so that length does not cost memory. Clips of other models "
+                "are decoded whole."
             ),
             inputs=[
                 io.Latent.Input("latent", tooltip="Picture and sound, or picture alone."),

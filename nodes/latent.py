@@ -15,8 +15,9 @@ class EmptyLatent(io.ComfyNode):
             display_name="Empty Picture and Sound",
             category="Kinetophone/latent",
             description=(
-                "The blank that sampling starts from: picture and sound of the same length. The model works on a grid; "
-                "the node shows what you asked for, what the grid gives, and why."
+                "The blank that sampling with the built-in model starts from: picture and sound of the same length. "
+                "The model works on a grid; the node shows what you asked for, what the grid gives, and why. For other "
+                "models use their own empty latent node."
             ),
             inputs=[
                 io.Combo.Input(
@@ -92,8 +93,8 @@ class SeparateAV(io.ComfyNode):
                 io.Latent.Input(
                     "like",
                     optional=True,
-                    tooltip="Only for packed latents, which old hosts return as denoised output: the latent that was "
-                    "sampled, for its shapes.",
+                    tooltip="Only for packed latents, which old versions of ComfyUI return as denoised output: the "
+                    "latent that was sampled, for its shapes.",
                 ),
             ],
             outputs=[

@@ -78,7 +78,7 @@ class Watermark(io.ComfyNode):
             category="Kinetophone/marks",
             description=(
                 "Puts a visible badge on every frame, a text of yours or your own image. It moves between safe places, "
-                "so that no crop takes it away, and is drawn as the video is saved: memory does not grow."
+                "so that no crop takes it away, and is drawn frame by frame as the video is saved: it adds no memory."
             ),
             inputs=[
                 io.Video.Input("video", tooltip="Any video."),
@@ -133,15 +133,16 @@ class InvisibleWatermark(io.ComfyNode):
             category="Kinetophone/marks",
             description=(
                 "Hides a mark in the picture and in the sound that survives compression, scaling, cropping and "
-                "cutting, and that Detect Watermark finds again. Drawn as the video is saved: memory does not grow."
+                "cutting, and that Detect Watermark finds again. Drawn frame by frame as the video is saved: it adds "
+                "no memory."
             ),
             inputs=[
                 io.Video.Input("video", tooltip="Any video."),
                 io.String.Input(
                     "says",
                     default="",
-                    tooltip="Twelve hexadecimal digits, or any text, of which a fingerprint is hidden. Empty: drawn "
-                    "from the workflow.",
+                    tooltip="Twelve hexadecimal digits, or any text, of which a fingerprint of twelve digits is "
+                    "hidden. Empty: drawn from the workflow.",
                 ),
                 io.Combo.Input(
                     "where", options=list(INVISIBLE), default=INVISIBLE[0], tooltip="What is marked; the rest stays."
@@ -156,7 +157,7 @@ class InvisibleWatermark(io.ComfyNode):
             ],
             outputs=[
                 io.Video.Output("marked", display_name="video", tooltip="The same video with the mark."),
-                io.String.Output("payload", display_name="payload", tooltip="What the mark says, in hexadecimal."),
+                io.String.Output("payload", display_name="payload", tooltip="What Detect Watermark will find."),
             ],
             hidden=[io.Hidden.prompt],
         )
@@ -188,7 +189,7 @@ class DetectWatermark(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.String.Output("payload", display_name="payload", tooltip="What the mark says; empty without one."),
+                io.String.Output("payload", display_name="payload", tooltip="Its twelve digits; empty without one."),
                 io.Boolean.Output("found", display_name="found", tooltip="Whether there is a mark."),
                 io.String.Output("report", display_name="report", tooltip="What was found, where and when."),
             ],

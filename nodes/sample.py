@@ -102,11 +102,14 @@ class GuidanceNode(io.ComfyNode):
                 scale(
                     "coupling",
                     1.0,
-                    "Above 1, picture and sound follow each other more closely; costs a third pass a step.",
+                    "Above 1, picture and sound follow each other more closely, below 1 less. 1 is off; anything else "
+                    "costs one more pass a step.",
                 ),
             ],
             outputs=[
-                io.Guider.Output("guider", display_name="guider", tooltip="For Sampler, or the host's custom sampler.")
+                io.Guider.Output(
+                    "guider", display_name="guider", tooltip="For Sampler, or ComfyUI's SamplerCustomAdvanced."
+                )
             ],
         )
 
@@ -133,10 +136,13 @@ class Sampler(io.ComfyNode):
             node_id="KinetophoneSampler",
             display_name="Sampler",
             category="Kinetophone/sample",
-            description="Turns noise into picture and sound, with any guider and sampler of the host, and previews.",
+            description=(
+                "Turns noise into picture and sound, with any guider, ComfyUI's samplers by name, and previews. For a "
+                "SAMPLER or NOISE of another node use ComfyUI's SamplerCustomAdvanced, with the same guider and latent."
+            ),
             inputs=[
                 io.Guider.Input("guider", tooltip="Model, prompts and how to follow them."),
-                io.Sigmas.Input("sigmas", tooltip="Noise levels, from Schedule or any scheduler of the host."),
+                io.Sigmas.Input("sigmas", tooltip="Noise levels, from Schedule or any scheduler of ComfyUI."),
                 io.Latent.Input("latent", tooltip="Where to start: empty, or a given one with masks."),
                 io.Int.Input(
                     "seed",

@@ -50,7 +50,7 @@ class Save(io.ComfyNode):
                     default=SIGNING[0],
                     optional=True,
                     tooltip="Signed provenance (C2PA) in mp4 files: how it was made, of what, and that nothing was "
-                    "changed since. Needs the packages c2pa-python and cryptography.",
+                    "changed since. Needs the packages c2pa-python and cryptography; always stops without them.",
                 ),
             ],
             outputs=[

@@ -107,8 +107,8 @@ class LanguageServer(io.ComfyNode):
             category="Kinetophone/screenplay",
             description=(
                 "A language model that Recaption asks: Ollama, llama.cpp, LM Studio, vLLM or any other server that "
-                "speaks OpenAI's protocol. Only this machine is asked, and hosts that you have listed in "
-                "kinetophone/endpoints.yaml of your user folder, where their keys stand too."
+                "speaks OpenAI's protocol. Only this machine is asked, and servers that you have listed in "
+                "kinetophone/endpoints.yaml of ComfyUI's user folder, where their keys stand too."
             ),
             inputs=[
                 io.String.Input(

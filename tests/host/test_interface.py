@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -65,6 +67,48 @@ def test_everything_is_labelled_and_explained(info: dict) -> None:
         assert all(node["output_tooltips"]), kind
         page = (ROOT / "web" / "docs" / f"{kind}.md").read_text("utf-8")
         assert page.startswith("# ") and len(page) > 300, kind
+
+
+def column(page: str, head: str) -> set[str]:
+    """What the tables of a help page name below `head` in their first column, in small letters."""
+    names, inside = set(), False
+    for line in page.splitlines():
+        cell = line.split("|")[1].strip() if line.startswith("|") else ""
+        inside = cell == head or (inside and bool(cell))
+        names |= {name.strip().replace("_", " ").lower() for name in cell.split(",")} if inside else set()
+    return names
+
+
+def test_help_pages_explain_every_input_and_output(info: dict) -> None:
+    missing = []
+    for kind, node in info.items():
+        if not kind.startswith(OURS):
+            continue
+        page = (ROOT / "web" / "docs" / f"{kind}.md").read_text("utf-8")
+        inputs = {**node["input"].get("required", {}), **node["input"].get("optional", {})}
+        # A page may call an input by its label or by its name.
+        called = [("input", {name, spec[1].get("display_name") or name}) for name, spec in inputs.items()]
+        called += [("output", {name}) for name in node["output_name"]]
+        for head, names in called:
+            if column(page, head).isdisjoint(name.replace("_", " ").lower() for name in names):
+                missing.append(f"{kind}: {head} {min(names)}")
+    assert not missing, "\n".join(missing)
+
+
+def test_messages_and_help_pages_call_nodes_what_the_editor_calls_them(info: dict) -> None:
+    """Inside, a node is called Concat or Empty Latent; nobody sees these names."""
+    ours = [kind for kind in info if kind.startswith(OURS)]
+    shown = re.compile("|".join(info[kind]["display_name"] for kind in ours))
+    inside = [re.sub("(?<=[a-z])(?=[A-Z])", " ", kind.removeprefix(OURS)).removesuffix(" AV") for kind in ours]
+    name = f"(?:{'|'.join(inside)})"
+    called = re.compile(rf"\b{name} (?:node|of this pack|takes|needs|gives|with)\b|\*{name}\*")
+    texts = {path.name: path.read_text("utf-8") for path in (ROOT / "web" / "docs").glob("*.md")}
+    for path in (ROOT / "pipelines").rglob("*.py"):
+        raised = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Raise)]
+        strings = [part.value for node in raised for part in ast.walk(node) if isinstance(part, ast.Constant)]
+        texts[str(path)] = "\n".join(text for text in strings if isinstance(text, str))
+    assert len(texts) > 100
+    assert not {name: found for name, text in texts.items() if (found := called.findall(shown.sub("", text)))}
 
 
 def test_locale_file_is_what_the_schemas_say(info: dict) -> None:
