@@ -67,6 +67,18 @@ def test_everything_is_labelled_and_explained(info: dict) -> None:
         assert page.startswith("# ") and len(page) > 300, kind
 
 
+def test_nodes_stand_in_the_menu_with_those_they_are_used_with(info: dict) -> None:
+    stages = {
+        kind: node["category"].removeprefix("Kinetophone/") for kind, node in info.items() if kind.startswith(OURS)
+    }
+    # "clip" and "decode" are other things to people who use the host.
+    assert not {"clip", "decode"} & set(stages.values())
+    names = ("Decode", "DecodeAudio", "EncodeVideo", "EncodeAudio")
+    assert {stages[OURS + name] for name in names} == {"codec"}
+    assert stages["KinetophonePreflight"] == stages["KinetophoneSampler"] == "sample"
+    assert stages["KinetophoneMixSound"] == stages["KinetophoneSpeak"] == "sound"
+
+
 def test_locale_file_is_what_the_schemas_say(info: dict) -> None:
     assert (ROOT / "locales" / "en" / "nodeDefs.json").read_text("utf-8") == as_json(node_texts(info))
 
