@@ -1,4 +1,4 @@
-"""Write `example_workflows/*.json` and `locales/en/nodeDefs.json` from a host that has the pack loaded.
+"""Write `example_workflows/*.json` from a host that has the pack loaded.
 
     python scripts/workflows.py OBJECT_INFO.json
 
@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
-from workflow_format import Group, Placed, Workflow, to_editor
+from workflow_format import Group, Placed, Workflow, as_json, to_editor
 
 ROOT = Path(__file__).parents[1]
 # New noise at every step: the built-in model draws what moves more cleanly.
@@ -403,44 +402,12 @@ WORKFLOWS = {
 }
 
 
-def node_texts(object_info: dict[str, Any]) -> dict[str, Any]:
-    """The locale file: names, descriptions and tooltips of our nodes, as the host's editor reads them."""
-    texts = {}
-    for kind, info in object_info.items():
-        if not kind.startswith("Kinetophone"):
-            continue
-        inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
-        texts[kind] = {
-            "display_name": info["display_name"],
-            "description": info["description"],
-            "inputs": {
-                name: {"name": name.replace("_", " "), "tooltip": spec[1].get("tooltip", "")}
-                for name, spec in inputs.items()
-            },
-            "outputs": {
-                str(index): {"name": name, "tooltip": tooltip}
-                for index, (name, tooltip) in enumerate(
-                    zip(info["output_name"], info.get("output_tooltips") or [], strict=False)
-                )
-            },
-        }
-    return texts
-
-
-def as_json(data: Any) -> str:
-    """The files' one form."""
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-
-
 def main() -> None:
     object_info = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     folder = ROOT / "example_workflows"
     folder.mkdir(exist_ok=True)
     for name, workflow in WORKFLOWS.items():
         (folder / f"{name}.json").write_text(as_json(to_editor(workflow, object_info)), "utf-8")
-    locale = ROOT / "locales" / "en" / "nodeDefs.json"
-    locale.parent.mkdir(parents=True, exist_ok=True)
-    locale.write_text(as_json(node_texts(object_info)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from harness import ROOT, Failed, Host
 
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from workflow_format import set_value, to_api, to_editor
-from workflows import WORKFLOWS, as_json, node_texts
+from node_texts import node_texts
+from workflow_format import as_json, set_value, to_api, to_editor
+from workflows import WORKFLOWS
 
 SNAPSHOT = Path(__file__).parent / "interface.json"
 OURS = "Kinetophone"
