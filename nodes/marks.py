@@ -218,7 +218,7 @@ class Verify(io.ComfyNode):
             ),
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
-            inputs=[io.Video.Input("video", tooltip="A file, straight from Load Video or Save Video.")],
+            inputs=[io.Video.Input("video", tooltip="A file, straight from Load Video or Save Video with Provenance.")],
             outputs=[
                 io.String.Output("report", display_name="report", tooltip="The verdict in words."),
                 io.String.Output(

@@ -83,7 +83,8 @@ HOST_NODES_ONLY = Workflow(
     note=(
         "## The host's own nodes\n"
         "Model, text encoder and both VAEs are the host's own types: everything that takes MODEL, CLIP or VAE works on "
-        "them. This way of decoding holds every frame in memory; *Decode to Video* and *Save Video* stream instead."
+        "them. This way of decoding holds every frame in memory; *Decode to Video* and *Save Video with Provenance* "
+        "stream instead."
     ),
 )  # fmt: skip
 

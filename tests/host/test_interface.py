@@ -68,6 +68,12 @@ def test_everything_is_labelled_and_explained(info: dict) -> None:
         assert page.startswith("# ") and len(page) > 300, kind
 
 
+def test_no_node_has_the_name_of_one_of_the_host(info: dict) -> None:
+    names = {kind: node["display_name"] for kind, node in info.items()}
+    theirs = {name for kind, name in names.items() if not kind.startswith(OURS)}
+    assert not {name for kind, name in names.items() if kind.startswith(OURS)} & theirs
+
+
 def test_nodes_stand_in_the_menu_with_those_they_are_used_with(info: dict) -> None:
     stages = {
         kind: node["category"].removeprefix("Kinetophone/") for kind, node in info.items() if kind.startswith(OURS)
