@@ -151,7 +151,7 @@ class Preflight(io.ComfyNode):
             outputs=[
                 io.Latent.Output("checked", display_name="latent", tooltip="The latent, as it came."),
                 io.String.Output("report", display_name="report", tooltip="Everything that was found."),
-                io.Float.Output("seconds", display_name="seconds", tooltip="Estimated time of the run."),
+                io.Float.Output("seconds", display_name="run time in seconds", tooltip="Estimated time of the run."),
             ],
         )
 

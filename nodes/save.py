@@ -39,6 +39,7 @@ class Save(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "disclosure",
+                    display_name="disclosure language",
                     options=list(LANGUAGES),
                     default=LANGUAGES[0],
                     optional=True,

@@ -15,6 +15,8 @@ from typing import Any
 from workflow_format import as_json
 
 LOCALE = Path(__file__).parents[1] / "locales" / "en" / "nodeDefs.json"
+# Abbreviations that are written so; "fps" is not one of them.
+CAPITALS = {"url", "vae"}
 
 
 def node_texts(object_info: dict[str, Any]) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def node_texts(object_info: dict[str, Any]) -> dict[str, Any]:
             "display_name": info["display_name"],
             "description": info["description"],
             "inputs": {
-                name: {"name": name.replace("_", " "), "tooltip": spec[1].get("tooltip", "")}
+                name: {"name": spec[1].get("display_name") or label(name), "tooltip": spec[1].get("tooltip", "")}
                 for name, spec in inputs.items()
             },
             "outputs": {
@@ -39,6 +41,11 @@ def node_texts(object_info: dict[str, Any]) -> dict[str, Any]:
             },
         }
     return texts
+
+
+def label(name: str) -> str:
+    """An input's id as words: `video_vae` is "video VAE"."""
+    return " ".join(word.upper() if word in CAPITALS else word for word in name.split("_"))
 
 
 def main() -> None:

@@ -90,6 +90,26 @@ def test_locale_file_is_what_the_schemas_say(info: dict) -> None:
     assert (ROOT / "locales" / "en" / "nodeDefs.json").read_text("utf-8") == as_json(node_texts(info))
 
 
+def test_labels_are_words_and_say_what_they_are(info: dict) -> None:
+    texts = node_texts(info)
+    for kind, text in texts.items():
+        names = [entry["name"] for entry in (*text["inputs"].values(), *text["outputs"].values())]
+        words = {word for name in names for word in name.replace("_", " ").split()}
+        assert "_" not in "".join(names) and not {"vae", "url", "FPS"} & words, kind
+    decode = texts["KinetophoneDecode"]["inputs"]
+    assert [decode[name]["name"] for name in ("video_vae", "audio_vae", "fps")] == ["video VAE", "audio VAE", "fps"]
+    assert texts["KinetophoneSave"]["inputs"]["disclosure"]["name"] == "disclosure language"
+    assert texts["KinetophonePreflight"]["outputs"]["2"]["name"] == "run time in seconds"
+
+
+def test_help_pages_name_inputs_as_the_editor_does(info: dict) -> None:
+    for kind, text in node_texts(info).items():
+        page = (ROOT / "web" / "docs" / f"{kind}.md").read_text("utf-8")
+        tables = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+        assert not [cell for cell in tables if "_" in cell or " vae" in cell or "url" in cell], kind
+        assert text["display_name"] in page.splitlines()[0], kind
+
+
 def test_node_list_names_every_node(info: dict) -> None:
     listed = json.loads((ROOT / "node_list.json").read_text("utf-8"))
     assert sorted(listed) == sorted(kind for kind in info if kind.startswith(OURS))
