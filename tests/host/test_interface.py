@@ -7,6 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from harness import ROOT, Failed, Host
 
@@ -127,6 +129,23 @@ def test_example_workflows_are_current(info: dict, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in WORKFLOWS if name not in NOT_AT_ONCE])
 def test_example_workflows_run_and_save_a_video(host: Host, info: dict, base: Path, name: str) -> None:
     assert len(videos(run_small(host, info, stored_workflow(name), name))) == 1
+
+
+def test_sound_is_made_for_a_video_whose_picture_stays(host: Host, info: dict, base: Path) -> None:
+    made = []
+    for seed in (1, 2):
+        stored = stored_workflow("03_sound_for_a_video")
+        assert [n["widgets_values"] for n in stored["nodes"] if n["type"] == "KinetophoneEncodeVideo"] == [[True]]
+        # The second Sampler.
+        [n for n in stored["nodes"] if n["type"] == "KinetophoneSampler"][1]["widgets_values"][0] = seed
+        (file,) = videos(run_small(host, info, stored))
+        with av.open(str(base / "output" / file["subfolder"] / file["filename"])) as container:
+            sounds = [frame.to_ndarray() for frame in container.decode(audio=0)]
+        with av.open(str(base / "output" / file["subfolder"] / file["filename"])) as container:
+            made.append((np.concatenate(sounds, 1), [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]))
+    (first, frames), (second, same) = made
+    assert all(np.array_equal(one, other) for one, other in zip(frames, same, strict=True))
+    assert np.abs(first).max() > 0.01 and not np.allclose(first, second)
 
 
 def test_the_workflow_of_a_refused_prompt_stops_and_goes_on_with_a_reason(host: Host, info: dict) -> None:
