@@ -216,8 +216,8 @@ STORYBOARD = Workflow(
     ),
 )  # fmt: skip
 
-LINES = """0-4 a large red ball bounces on green grass under a clear blue sky | ANNA@0.5: "Look, how high it jumps!" \
-| BO@2.6: "It will stop soon."
+LINES = """0-4 a large red robot talks on green grass under a clear blue sky | ROBOT@0.2: "Hello! I am a robot." \
+| ROBOT@2.5: "And who are you?"
 """
 
 DIALOGUE = Workflow(
@@ -226,7 +226,7 @@ DIALOGUE = Workflow(
         "board": Placed("KinetophoneStoryboard", {"storyboard": LINES}, 1, 0, 260),
         "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "screenplay": ("board", 0)}, 1, 7, 300),
         "latent": Placed("KinetophoneEmptyLatent", {"seconds": ("board", 1)}, 0, 5, 260),
-        "speak": Placed("KinetophoneSpeak", {"screenplay": ("board", 0), "voices": "ANNA: woman\nBO: man"}, 2, 0, 300),
+        "speak": Placed("KinetophoneSpeak", {"screenplay": ("board", 0), "voices": "ROBOT: deep man"}, 2, 0, 300),
         "sound": Placed(
             "KinetophoneEncodeAudio",
             {"audio": ("speak", 0), "audio_vae": ("loader", 3), "like": ("latent", 0), "keep": True}, 2, 8, 140,
@@ -261,8 +261,10 @@ DIALOGUE = Workflow(
     note=(
         "## Dialogue\n"
         "Lines of the storyboard are spoken by offline voices, each at its time; the sound is kept while the picture "
-        "is generated beside it. *Mix Sound* then puts the original voices into the file, in place of what the model's "
-        "autoencoder made of them. *Speak* needs the packages that its help page names."
+        "is generated beside it. A robot that talks is the one thing of the built-in model whose mouth follows a "
+        "voice: write your own lines for it, or more speakers, who are heard and not seen. *Mix Sound* puts the "
+        "original voices into the file: at *own level* -60 what the model's autoencoder made of them is left out. "
+        "*Speak* needs the packages that its help page names."
     ),
 )  # fmt: skip
 

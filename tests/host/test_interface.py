@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from harness import ROOT, Failed, Host
 
+from kinetophone.pipelines.screenplay.dialogue import dialogue_notes
+from kinetophone.pipelines.screenplay.storyboard import parse
+
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from node_texts import node_texts
@@ -146,6 +149,13 @@ def test_sound_is_made_for_a_video_whose_picture_stays(host: Host, info: dict, b
     (first, frames), (second, same) = made
     assert all(np.array_equal(one, other) for one, other in zip(frames, same, strict=True))
     assert np.abs(first).max() > 0.01 and not np.allclose(first, second)
+
+
+def test_who_speaks_in_the_dialogue_is_seen_talking() -> None:
+    (board,) = [node for node in stored_workflow("06_dialogue")["nodes"] if node["type"] == "KinetophoneStoryboard"]
+    written = parse(board["widgets_values"][0])
+    assert all("robot talks" in shot.caption for shot in written.shots) and not dialogue_notes(written)
+    assert {line.speaker for shot in written.shots for line in shot.lines} == {"ROBOT"}
 
 
 def test_the_workflow_of_a_refused_prompt_stops_and_goes_on_with_a_reason(host: Host, info: dict) -> None:
