@@ -1,5 +1,6 @@
 # make demo    a real video with sound, through a real ComfyUI     (PROMPT= SECONDS= ASPECT= SEED= STEPS=)
 # make test    unit tests, then host tests
+# make gpu     tests on an accelerator
 # make ui      the editor with the pack loaded
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -13,7 +14,7 @@ STEPS ?=
 # SECONDS is a variable of the shell itself: it is only passed on when it came with the command.
 LENGTH := $(if $(filter command line,$(origin SECONDS)),$(SECONDS))
 
-.PHONY: setup demo test unit host ui lint workflows clean
+.PHONY: setup demo test unit host gpu ui lint workflows clean
 
 setup:
 	@$(PYTHON) scripts/setup.py
@@ -29,6 +30,9 @@ unit: setup
 host: setup
 	@$(PY) -m pytest tests/host
 
+gpu: setup
+	@$(PY) -m pytest tests/gpu -m gpu
+
 ui: setup
 	@$(PY) scripts/ui.py
 
@@ -36,7 +40,8 @@ lint: setup
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
 workflows: setup
-	@$(PY) scripts/object_info.py .cache/object_info.json && $(PY) scripts/workflows.py .cache/object_info.json
+	@$(PY) scripts/object_info.py .cache/object_info.json
+	@$(PY) scripts/workflows.py .cache/object_info.json && $(PY) scripts/node_texts.py .cache/object_info.json
 	@$(PY) scripts/thumbnails.py
 
 clean:

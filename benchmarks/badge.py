@@ -12,7 +12,7 @@ from report import write
 from torch import Tensor
 
 from kinetophone.pipelines.clip.clip import Clip, silent
-from kinetophone.pipelines.marks.visible import PLACES, STAY, draw_badge, marked
+from kinetophone.pipelines.marks.visible import ROUTE, STAY, draw_badge, marked
 from kinetophone.pipelines.types import VideoShape
 
 WIDTH, HEIGHT, FPS, CHUNK, ROUNDS = 1920, 1080, Fraction(24), 8, 3
@@ -20,7 +20,7 @@ SIZE = 0.07
 
 
 def main() -> None:
-    frames = int(STAY * len(PLACES) * FPS) // 4
+    frames = int(STAY * len(ROUTE) * FPS) // 4
     chunk = torch.randint(0, 255, (CHUNK, HEIGHT, WIDTH, 3), dtype=torch.uint8)
 
     def source(start: int, stop: int) -> Iterator[Tensor]:

@@ -9,16 +9,14 @@ from comfy_api.latest import ComfyExtension, io
 
 from ..pipelines.host.paths import register_folders
 from ..pipelines.host.register import register
-from .clip import MixSound
-from .decode import Decode, DecodeAudio, EncodeAudio, EncodeVideo
-from .given import Extend, ImageToVideo, Retake
-from .latent import ConcatAV, EmptyLatent, SeparateAV
+from .codec import Decode, DecodeAudio, EncodeAudio, EncodeVideo
+from .latent import ConcatAV, EmptyLatent, Extend, ImageToVideo, Retake, SeparateAV
 from .load import Loader
 from .marks import DetectWatermark, InvisibleWatermark, PolicyNode, Verify, Watermark
-from .sample import GuidanceNode, Sampler, Schedule, Turbo
+from .sample import GuidanceNode, Preflight, Sampler, Schedule, Turbo
 from .save import Save
-from .screenplay import LanguageServer, Preflight, Recaption, ScreenplayEdit, Storyboard
-from .speech import Speak
+from .screenplay import LanguageServer, Recaption, ScreenplayEdit, Storyboard
+from .sound import MixSound, Speak
 from .sync import AlignSync, MeasureSync
 from .text import TextEncode
 

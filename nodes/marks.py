@@ -77,8 +77,8 @@ class Watermark(io.ComfyNode):
             display_name="Watermark",
             category="Kinetophone/marks",
             description=(
-                "Puts a visible badge on every frame, a text of yours or your own image. It moves between safe places, "
-                "so that no crop takes it away, and is drawn frame by frame as the video is saved: it adds no memory."
+                "Puts a visible badge on every frame, a text of yours or your own image. It moves, so that a crop to "
+                "another screen still has it in some frames, and is drawn as the video is saved: memory does not grow."
             ),
             inputs=[
                 io.Video.Input("video", tooltip="Any video."),
@@ -98,7 +98,7 @@ class Watermark(io.ComfyNode):
                     "place",
                     options=list(PLACES),
                     default=PLACES[0],
-                    tooltip="moving changes the place every three seconds.",
+                    tooltip="moving changes the place every two seconds.",
                 ),
                 io.Image.Input("image", optional=True, tooltip="Your own badge, instead of the text."),
                 io.Mask.Input(
@@ -219,7 +219,7 @@ class Verify(io.ComfyNode):
             ),
             is_output_node=True,
             hidden=[io.Hidden.unique_id],
-            inputs=[io.Video.Input("video", tooltip="A file, straight from Load Video or Save Video.")],
+            inputs=[io.Video.Input("video", tooltip="A file, straight from Load Video or Save Video with Provenance.")],
             outputs=[
                 io.String.Output("report", display_name="report", tooltip="The verdict in words."),
                 io.String.Output(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from comfy.samplers import SAMPLER_NAMES
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
+
+from .screenplay import Screenplay
 
 
 class Schedule(io.ComfyNode):
@@ -127,6 +129,41 @@ class GuidanceNode(io.ComfyNode):
         from ..pipelines.sampling.guidance import Guidance
 
         return io.NodeOutput(KinetophoneGuider(model, positive, negative, Guidance(picture, sound, coupling)))
+
+
+class Preflight(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="KinetophonePreflight",
+            display_name="Preflight",
+            category="Kinetophone/sample",
+            description=(
+                "Says what a run takes before it starts: sizes, time, memory, disk, licence, and what may go wrong. "
+                "Times come from three sampling steps and a few frames, done now, on this machine. Put it before the "
+                "sampler: the latent passes through."
+            ),
+            is_output_node=True,
+            inputs=[
+                io.Latent.Input("latent", tooltip="What will be sampled."),
+                io.Guider.Input("guider", optional=True, tooltip="The guider that will sample it."),
+                io.Sigmas.Input("sigmas", optional=True, tooltip="The schedule that will be used."),
+                io.Vae.Input("video_vae", optional=True, tooltip="The autoencoder that will decode it."),
+                Screenplay.Input("screenplay", optional=True, tooltip="Its dialogue is checked against its times."),
+            ],
+            outputs=[
+                io.Latent.Output("checked", display_name="latent", tooltip="The latent, as it came."),
+                io.String.Output("report", display_name="report", tooltip="Everything that was found."),
+                io.Float.Output("seconds", display_name="run time in seconds", tooltip="Estimated time of the run."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, latent: io.Latent.Type, **parts: object) -> io.NodeOutput:
+        from ..pipelines.host.preflight import Run, preflight
+
+        report, seconds = preflight(Run(latent, **parts))
+        return io.NodeOutput(latent, report, seconds, ui=ui.PreviewText(report))
 
 
 class Sampler(io.ComfyNode):

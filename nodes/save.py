@@ -13,7 +13,7 @@ class Save(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="KinetophoneSave",
-            display_name="Save Video",
+            display_name="Save Video with Provenance",
             category="Kinetophone/save",
             description=(
                 "Writes a video frame by frame, with its sound, its colours tagged and the workflow inside: drop the "
@@ -39,6 +39,7 @@ class Save(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "disclosure",
+                    display_name="disclosure language",
                     options=list(LANGUAGES),
                     default=LANGUAGES[0],
                     optional=True,

@@ -220,38 +220,3 @@ class ScreenplayEdit(io.ComfyNode):
         board = format_storyboard(used)
         shown = {"text": (f"{note}\n{summary(used)}\n\n{board}",), "storyboard": (board,)}
         return io.NodeOutput(used, timed_caption(used), board, to_json(used), used.seconds, ui=shown)
-
-
-class Preflight(io.ComfyNode):
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="KinetophonePreflight",
-            display_name="Preflight",
-            category="Kinetophone/screenplay",
-            description=(
-                "Says what a run takes before it starts: sizes, time, memory, disk, licence, and what may go wrong. "
-                "Times come from three sampling steps and a few frames, done now, on this machine. Put it before the "
-                "sampler: the latent passes through."
-            ),
-            is_output_node=True,
-            inputs=[
-                io.Latent.Input("latent", tooltip="What will be sampled."),
-                io.Guider.Input("guider", optional=True, tooltip="The guider that will sample it."),
-                io.Sigmas.Input("sigmas", optional=True, tooltip="The schedule that will be used."),
-                io.Vae.Input("video_vae", optional=True, tooltip="The autoencoder that will decode it."),
-                Screenplay.Input("screenplay", optional=True, tooltip="Its dialogue is checked against its times."),
-            ],
-            outputs=[
-                io.Latent.Output("checked", display_name="latent", tooltip="The latent, as it came."),
-                io.String.Output("report", display_name="report", tooltip="Everything that was found."),
-                io.Float.Output("seconds", display_name="seconds", tooltip="Estimated time of the run."),
-            ],
-        )
-
-    @classmethod
-    def execute(cls, latent: io.Latent.Type, **parts: object) -> io.NodeOutput:
-        from ..pipelines.host.preflight import Run, preflight
-
-        report, seconds = preflight(Run(latent, **parts))
-        return io.NodeOutput(latent, report, seconds, ui=ui.PreviewText(report))

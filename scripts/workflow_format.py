@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +90,11 @@ def to_editor(workflow: Workflow, object_info: dict[str, Any]) -> dict[str, Any]
         "groups": [_group(group, numbers, nodes) for group in workflow.groups],
         "config": {}, "extra": {"ds": {"scale": 0.7, "offset": [120, 430]}}, "version": 0.4,
     }  # fmt: skip
+
+
+def as_json(data: Any) -> str:
+    """The one form of the files that are written for the editor."""
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
 def set_value(workflow: dict[str, Any], object_info: dict[str, Any], kind: str, name: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Write `example_workflows/*.json` and `locales/en/nodeDefs.json` from a host that has the pack loaded.
+"""Write `example_workflows/*.json` from a host that has the pack loaded.
 
     python scripts/workflows.py OBJECT_INFO.json
 
@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
-from workflow_format import Group, Placed, Workflow, to_editor
+from workflow_format import Group, Placed, Workflow, as_json, to_editor
 
 ROOT = Path(__file__).parents[1]
 # New noise at every step: the built-in model draws what moves more cleanly.
@@ -84,11 +83,12 @@ HOST_NODES_ONLY = Workflow(
     note=(
         "## ComfyUI's own nodes\n"
         "Model, text encoder and both VAEs are ComfyUI's own types: everything that takes MODEL, CLIP or VAE works "
-        "on them. This way of decoding holds every frame in memory; *Decode to Video* and *Save Video* stream instead."
+        "on them. This way of decoding holds every frame in memory; *Decode to Video* and *Save Video with Provenance* "
+        "stream instead."
     ),
 )  # fmt: skip
 
-APART = Workflow(
+SOUND_FOR_A_VIDEO = Workflow(
     nodes={
         "loader": Placed("KinetophoneLoader", {}, 0, 0, 160),
         "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
@@ -96,41 +96,51 @@ APART = Workflow(
         "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": PROMPT}, 1, 0, 300),
         "guidance": Placed(
             "KinetophoneGuidance",
-            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1), "coupling": 1.0}, 1, 7, 200,
+            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 1, 7, 200,
         ),
         "sampler": Placed(
             "KinetophoneSampler",
-            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 1, **ANEW},
-            2, 0, 200,
+            {"guider": ("guidance", 0), "sigmas": ("schedule", 0), "latent": ("latent", 0), "seed": 12, **ANEW},
+            1, 12, 200,
         ),
-        "first": Placed(
-            "KinetophoneDecode",
-            {"latent": ("sampler", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 2, 5, 140,
+        "given": Placed("KinetophoneDecode", {"latent": ("sampler", 0), "video_vae": ("loader", 2)}, 1, 17, 140),
+        "picture": Placed(
+            "KinetophoneEncodeVideo", {"video": ("given", 0), "video_vae": ("loader", 2), "keep": True}, 2, 0, 140
         ),
-        "apart": Placed("KinetophoneSeparateAV", {"latent": ("sampler", 0)}, 2, 10, 100),
-        "sound": Placed("KinetophoneDecodeAudio", {"latent": ("apart", 1), "audio_vae": ("loader", 3)}, 3, 0, 80),
-        "again": Placed(
-            "KinetophoneEncodeAudio",
-            {"audio": ("sound", 0), "audio_vae": ("loader", 3), "like": ("sampler", 0)}, 3, 3, 100,
+        "joined": Placed("KinetophoneConcatAV", {"video": ("picture", 0), "audio": ("latent", 0)}, 2, 5, 80),
+        "words": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": ""}, 2, 8, 300),
+        "listen": Placed(
+            "KinetophoneGuidance",
+            {
+                "model": ("loader", 0), "positive": ("words", 0), "negative": ("words", 1), "picture": 1.0,
+                "sound": 1.0,
+            }, 3, 0, 200,
         ),
-        "picture": Placed("KinetophoneEncodeVideo", {"video": ("first", 0), "video_vae": ("loader", 2)}, 3, 7, 100),
-        "joined": Placed("KinetophoneConcatAV", {"video": ("picture", 0), "audio": ("again", 0)}, 4, 0, 80),
-        "decode": Placed(
-            "KinetophoneDecode",
-            {"latent": ("joined", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 4, 3, 140,
+        "second": Placed(
+            "KinetophoneSampler",
+            {"guider": ("listen", 0), "sigmas": ("schedule", 0), "latent": ("joined", 0), "seed": 1}, 3, 5, 200,
         ),
-        "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 4, 8, 220),
-        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/apart"}, 5, 0, 500),
+        "sound": Placed("KinetophoneDecodeAudio", {"latent": ("second", 0), "audio_vae": ("loader", 3)}, 3, 10, 80),
+        "mix": Placed(
+            "KinetophoneMixSound", {"video": ("given", 0), "audio": ("sound", 0), "own_level": -60.0}, 4, 0, 300
+        ),
+        "mark": Placed("KinetophoneWatermark", {"video": ("mix", 0)}, 4, 7, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/sound"}, 5, 0, 500),
     },
     groups=(
-        Group("1  Generate", ("loader", "latent", "schedule", "text", "guidance", "sampler"), "#88A"),
-        Group("2  Apart, and together again", ("apart", "sound", "again", "picture", "joined"), "#8A8"),
+        Group("1  Model, size and length", ("loader", "latent", "schedule")),
+        Group("2  A video without sound", ("text", "guidance", "sampler", "given"), "#88A"),
+        Group("3  Its picture is kept", ("picture", "joined", "words"), "#8A8"),
+        Group("4  A sound is made to it", ("listen", "second", "sound"), "#88A"),
+        Group("5  Under the video, marked and saved", ("mix", "mark", "save"), "#A88"),
     ),
     note=(
-        "## Picture and sound, apart\n"
-        "A joint latent can be taken apart, each part worked on alone, and joined again. Put your own "
-        "sound or video in place of the decoded ones: *Encode Audio* and *Encode Video* fit them to the model, "
-        "and say what they changed."
+        "## Sound for a video\n"
+        "The first *Sampler* makes a video without sound; the second sees its picture, which *keep* leaves as it is, "
+        "and makes the sound to it, without a word. For a video of your own connect *Load Video* to *Encode Video* and "
+        "*Mix Sound* in place of *Decode to Video*, and set *seconds* to its length. *Mix Sound* puts the sound under "
+        "the video as it came; at *own level* -60 the video's own sound is left out.\n\n"
+        "The built-in model hears what it knows: things that bounce, hop, honk and so on, in videos of about its size."
     ),
 )  # fmt: skip
 
@@ -209,8 +219,8 @@ STORYBOARD = Workflow(
     ),
 )  # fmt: skip
 
-LINES = """0-4 a large red ball bounces on green grass under a clear blue sky | ANNA@0.5: "Look, how high it jumps!" \
-| BO@2.6: "It will stop soon."
+LINES = """0-4 a large red robot talks on green grass under a clear blue sky | ROBOT@0.2: "Hello! I am a robot." \
+| ROBOT@2.5: "And who are you?"
 """
 
 DIALOGUE = Workflow(
@@ -219,7 +229,7 @@ DIALOGUE = Workflow(
         "board": Placed("KinetophoneStoryboard", {"storyboard": LINES}, 1, 0, 260),
         "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "screenplay": ("board", 0)}, 1, 7, 300),
         "latent": Placed("KinetophoneEmptyLatent", {"seconds": ("board", 1)}, 0, 5, 260),
-        "speak": Placed("KinetophoneSpeak", {"screenplay": ("board", 0), "voices": "ANNA: woman\nBO: man"}, 2, 0, 300),
+        "speak": Placed("KinetophoneSpeak", {"screenplay": ("board", 0), "voices": "ROBOT: deep man"}, 2, 0, 300),
         "sound": Placed(
             "KinetophoneEncodeAudio",
             {"audio": ("speak", 0), "audio_vae": ("loader", 3), "like": ("latent", 0), "keep": True}, 2, 8, 140,
@@ -254,8 +264,10 @@ DIALOGUE = Workflow(
     note=(
         "## Dialogue\n"
         "Lines of the storyboard are spoken by offline voices, each at its time; the sound is kept while the picture "
-        "is generated beside it. *Mix Sound* then puts the original voices into the file, in place of what the model's "
-        "autoencoder made of them. *Speak* needs the packages that its help page names."
+        "is generated beside it. A robot that talks is the one thing of the built-in model whose mouth follows a "
+        "voice: write your own lines for it, or more speakers, who are heard and not seen. *Mix Sound* puts the "
+        "original voices into the file: at *own level* -60 what the model's autoencoder made of them is left out. "
+        "*Speak* needs the packages that its help page names."
     ),
 )  # fmt: skip
 
@@ -483,7 +495,7 @@ GO_ON = Workflow(
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
-    "03_sound_and_picture_apart": APART,
+    "03_sound_for_a_video": SOUND_FOR_A_VIDEO,
     "04_recaption": RECAPTION,
     "05_storyboard": STORYBOARD,
     "06_dialogue": DIALOGUE,
@@ -497,44 +509,12 @@ WORKFLOWS = {
 }
 
 
-def node_texts(object_info: dict[str, Any]) -> dict[str, Any]:
-    """The locale file: names, descriptions and tooltips of our nodes, as the host's editor reads them."""
-    texts = {}
-    for kind, info in object_info.items():
-        if not kind.startswith("Kinetophone"):
-            continue
-        inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
-        texts[kind] = {
-            "display_name": info["display_name"],
-            "description": info["description"],
-            "inputs": {
-                name: {"name": name.replace("_", " "), "tooltip": spec[1].get("tooltip", "")}
-                for name, spec in inputs.items()
-            },
-            "outputs": {
-                str(index): {"name": name, "tooltip": tooltip}
-                for index, (name, tooltip) in enumerate(
-                    zip(info["output_name"], info.get("output_tooltips") or [], strict=False)
-                )
-            },
-        }
-    return texts
-
-
-def as_json(data: Any) -> str:
-    """The files' one form."""
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-
-
 def main() -> None:
     object_info = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     folder = ROOT / "example_workflows"
     folder.mkdir(exist_ok=True)
     for name, workflow in WORKFLOWS.items():
         (folder / f"{name}.json").write_text(as_json(to_editor(workflow, object_info)), "utf-8")
-    locale = ROOT / "locales" / "en" / "nodeDefs.json"
-    locale.parent.mkdir(parents=True, exist_ok=True)
-    locale.write_text(as_json(node_texts(object_info)), "utf-8")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ class Host:
             found[name] = {
                 "input": cls.INPUT_TYPES(), "output": outputs,
                 "output_name": list(getattr(cls, "RETURN_NAMES", outputs)),
-                "display_name": name, "python_module": getattr(cls, "RELATIVE_PYTHON_MODULE", "nodes"),
+                "display_name": self.nodes.NODE_DISPLAY_NAME_MAPPINGS.get(name, name),
+                "python_module": getattr(cls, "RELATIVE_PYTHON_MODULE", "nodes"),
             }  # fmt: skip
         return found
 

@@ -9,13 +9,19 @@ import shutil
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from harness import ROOT, Failed, Host
 
+from kinetophone.pipelines.screenplay.dialogue import dialogue_notes
+from kinetophone.pipelines.screenplay.storyboard import parse
+
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from workflow_format import set_value, to_api, to_editor, widgets
-from workflows import WORKFLOWS, as_json, node_texts
+from node_texts import node_texts
+from workflow_format import as_json, set_value, to_api, to_editor, widgets
+from workflows import WORKFLOWS
 
 SNAPSHOT = Path(__file__).parent / "interface.json"
 OURS = "Kinetophone"
@@ -111,8 +117,46 @@ def test_messages_and_help_pages_call_nodes_what_the_editor_calls_them(info: dic
     assert not {name: found for name, text in texts.items() if (found := called.findall(shown.sub("", text)))}
 
 
+def test_no_node_has_the_name_of_one_of_the_host(info: dict) -> None:
+    names = {kind: node["display_name"] for kind, node in info.items()}
+    theirs = {name for kind, name in names.items() if not kind.startswith(OURS)}
+    assert not {name for kind, name in names.items() if kind.startswith(OURS)} & theirs
+
+
+def test_nodes_stand_in_the_menu_with_those_they_are_used_with(info: dict) -> None:
+    stages = {
+        kind: node["category"].removeprefix("Kinetophone/") for kind, node in info.items() if kind.startswith(OURS)
+    }
+    # "clip" and "decode" are other things to people who use the host.
+    assert not {"clip", "decode"} & set(stages.values())
+    names = ("Decode", "DecodeAudio", "EncodeVideo", "EncodeAudio")
+    assert {stages[OURS + name] for name in names} == {"codec"}
+    assert stages["KinetophonePreflight"] == stages["KinetophoneSampler"] == "sample"
+    assert stages["KinetophoneMixSound"] == stages["KinetophoneSpeak"] == "sound"
+
+
 def test_locale_file_is_what_the_schemas_say(info: dict) -> None:
     assert (ROOT / "locales" / "en" / "nodeDefs.json").read_text("utf-8") == as_json(node_texts(info))
+
+
+def test_labels_are_words_and_say_what_they_are(info: dict) -> None:
+    texts = node_texts(info)
+    for kind, text in texts.items():
+        names = [entry["name"] for entry in (*text["inputs"].values(), *text["outputs"].values())]
+        words = {word for name in names for word in name.replace("_", " ").split()}
+        assert "_" not in "".join(names) and not {"vae", "url", "FPS"} & words, kind
+    decode = texts["KinetophoneDecode"]["inputs"]
+    assert [decode[name]["name"] for name in ("video_vae", "audio_vae", "fps")] == ["video VAE", "audio VAE", "fps"]
+    assert texts["KinetophoneSave"]["inputs"]["disclosure"]["name"] == "disclosure language"
+    assert texts["KinetophonePreflight"]["outputs"]["2"]["name"] == "run time in seconds"
+
+
+def test_help_pages_name_inputs_as_the_editor_does(info: dict) -> None:
+    for kind, text in node_texts(info).items():
+        page = (ROOT / "web" / "docs" / f"{kind}.md").read_text("utf-8")
+        tables = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+        assert not [cell for cell in tables if "_" in cell or " vae" in cell or "url" in cell], kind
+        assert text["display_name"] in page.splitlines()[0], kind
 
 
 def test_node_list_names_every_node(info: dict) -> None:
@@ -132,6 +176,30 @@ def test_example_workflows_are_current(info: dict, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in WORKFLOWS if name not in NOT_AT_ONCE])
 def test_example_workflows_run_and_save_a_video(host: Host, info: dict, base: Path, name: str) -> None:
     assert len(videos(run_small(host, info, stored_workflow(name), name))) == 1
+
+
+def test_sound_is_made_for_a_video_whose_picture_stays(host: Host, info: dict, base: Path) -> None:
+    made = []
+    for seed in (1, 2):
+        stored = stored_workflow("03_sound_for_a_video")
+        assert [n["widgets_values"] for n in stored["nodes"] if n["type"] == "KinetophoneEncodeVideo"] == [[True]]
+        # The second Sampler.
+        [n for n in stored["nodes"] if n["type"] == "KinetophoneSampler"][1]["widgets_values"][0] = seed
+        (file,) = videos(run_small(host, info, stored))
+        with av.open(str(base / "output" / file["subfolder"] / file["filename"])) as container:
+            sounds = [frame.to_ndarray() for frame in container.decode(audio=0)]
+        with av.open(str(base / "output" / file["subfolder"] / file["filename"])) as container:
+            made.append((np.concatenate(sounds, 1), [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]))
+    (first, frames), (second, same) = made
+    assert all(np.array_equal(one, other) for one, other in zip(frames, same, strict=True))
+    assert np.abs(first).max() > 0.01 and not np.allclose(first, second)
+
+
+def test_who_speaks_in_the_dialogue_is_seen_talking() -> None:
+    (board,) = [node for node in stored_workflow("06_dialogue")["nodes"] if node["type"] == "KinetophoneStoryboard"]
+    written = parse(board["widgets_values"][0])
+    assert all("robot talks" in shot.caption for shot in written.shots) and not dialogue_notes(written)
+    assert {line.speaker for shot in written.shots for line in shot.lines} == {"ROBOT"}
 
 
 def test_the_workflow_of_a_refused_prompt_stops_and_goes_on_with_a_reason(host: Host, info: dict) -> None:

@@ -22,6 +22,10 @@ FORBIDDEN_IMPORTS = {"subprocess", "pickle", "requests", "urllib", "http", "sock
 # The one file that talks to a server, and only to those that the user named.
 NETWORK = "pipelines/host/endpoint.py"
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+SCHEMA = """class A:
+    def define_schema(cls):
+        return io.Schema(node_id={identifier}, category="Kinetophone/{stage}")
+"""
 MAX_FILE, MAX_FUNCTION, MAX_EXECUTE, MAX_PARAMETERS = 450, 80, 15, 10
 
 
@@ -107,7 +111,8 @@ def shape_errors(path: str, source: str) -> list[str]:
 
 
 def node_errors(path: str, source: str) -> list[str]:
-    """Node classes whose `execute` does work, or whose id the registry's scanner could not read."""
+    """Node classes whose `execute` does work, whose id the registry's scanner could not read, or whose menu is not
+    named as their file is."""
     found = []
     for cls in [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef)]:
         methods = [n for n in cls.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -120,6 +125,10 @@ def node_errors(path: str, source: str) -> list[str]:
             identifier = given.get("node_id")
             if not (isinstance(identifier, ast.Constant) and str(identifier.value).startswith("Kinetophone")):
                 found.append(f"{path}: {cls.name} has no literal node id that starts with Kinetophone")
+            category = given.get("category")
+            place = f"Kinetophone/{Path(path).stem}"
+            if not (isinstance(category, ast.Constant) and category.value == place):
+                found.append(f"{path}: {cls.name} is not under {place} in the menu")
     return found
 
 
@@ -209,7 +218,8 @@ def test_what_is_published_is_whole_and_needs_nothing_that_is_left_out() -> None
         (shape_errors, "pipelines/a.py", "def f(x) -> None: ..."),
         (node_errors, "a.py", "class A:\n    def execute(cls):\n" + "        x = 1\n" * (MAX_EXECUTE + 1)),
         (node_errors, "a.py", "class A:\n    async def execute(cls):\n" + "        x = 1\n" * (MAX_EXECUTE + 1)),
-        (node_errors, "a.py", "class A:\n    def define_schema(cls):\n        return io.Schema(node_id=PREFIX + 'A')"),
+        (node_errors, "a.py", SCHEMA.format(identifier="PREFIX + 'A'", stage="a")),
+        (node_errors, "a.py", SCHEMA.format(identifier="'KinetophoneA'", stage="b")),
     ],
 )
 def test_each_rule_can_fail(rule, path: str, source: str) -> None:

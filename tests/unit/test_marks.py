@@ -19,7 +19,16 @@ from kinetophone.pipelines.marks import fonts
 from kinetophone.pipelines.marks.disclosure import TAG, disclosure
 from kinetophone.pipelines.marks.options import LANGUAGES, NONE
 from kinetophone.pipelines.marks.options import PLACES as CHOICES
-from kinetophone.pipelines.marks.visible import PLACES, STAY, draw_badge, image_badge, marked, whereabouts
+from kinetophone.pipelines.marks.visible import (
+    PLACES,
+    ROUTE,
+    STAY,
+    badge_height,
+    draw_badge,
+    image_badge,
+    marked,
+    whereabouts,
+)
 from kinetophone.pipelines.types import VideoShape
 
 FPS = Fraction(24)
@@ -75,22 +84,52 @@ def test_the_badge_is_legible_on_every_ground(level: int) -> None:
 
 
 def test_it_moves_stays_inside_and_leaves_the_rest_alone() -> None:
-    clip = marked(plain(100, frames=24 * 19), draw_badge("Made with AI", 16))
+    clip = marked(plain(100, frames=24 * 12), draw_badge("Made with AI", 16))
     middles = []
-    for index in range(0, 24 * 18, 36):
+    for index in range(24, 24 * 12, 48):
         area = changed(clip, 100, index, index + 1)[0]
-        if index % 72 == 36:
-            assert 200 < area.sum() < 0.08 * area.numel()
-            assert not area[:4].any() and not area[-20:].any() and not area[:, :4].any() and not area[:, -4:].any()
-            middles.append(area.nonzero().float().mean(0))
-    assert len({tuple((middle / 30).round().tolist()) for middle in middles}) == len(PLACES)
+        assert 200 < area.sum() < 0.08 * area.numel()
+        assert not area[:4].any() and not area[-20:].any() and not area[:, :4].any() and not area[:, -4:].any()
+        # Never over what is in the middle of the picture.
+        assert not area[54:126, 107:213].any()
+        middles.append(area.nonzero().float().mean(0))
+    assert len({tuple((middle / 30).round().tolist()) for middle in middles}) == len(ROUTE)
+
+
+def seen_in_crops(width: int, height: int, crop_width: int, crop_height: int) -> list[list[float]]:
+    """Shares of the badge in 48 frames of 12 s, for crops from the left or top over the middle to the end."""
+    shape = VideoShape(width, height, 48, Fraction(4))
+    base = Clip(shape, lambda a, b: iter([torch.full((b - a, height, width, 3), 100, dtype=torch.uint8)]), silent)
+    areas = changed(marked(base, draw_badge("Made with AI", badge_height(shape))), 100)
+    whole = areas.sum((1, 2)).amax()
+    steps = [step / 8 for step in range(9)]
+    corners = {(round(step * (width - crop_width)), round(step * (height - crop_height))) for step in steps}
+    crops = [areas[:, y : y + crop_height, x : x + crop_width] for x, y in sorted(corners)]
+    return [(crop.sum((1, 2)) / whole).tolist() for crop in crops]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "crop_width", "crop_height"),
+    [
+        (640, 360, 202, 360), (640, 360, 360, 360), (640, 360, 288, 360), (640, 360, 213, 360), (640, 360, 640, 120),
+        (360, 640, 360, 202), (360, 640, 360, 360), (360, 640, 360, 213), (360, 640, 120, 640),
+    ],
+)  # fmt: skip
+def test_no_crop_for_another_screen_and_no_third_escapes_the_moving_badge(
+    width: int, height: int, crop_width: int, crop_height: int
+) -> None:
+    shares = seen_in_crops(width, height, crop_width, crop_height)
+    assert len(shares) == 9 and min(max(share) for share in shares) > 0.7
+    # Most crops are of the middle of a wide picture.
+    if width > height == crop_height:
+        assert max(shares[4][:24]) > 0.95 and max(shares[4][24:]) > 0.95
 
 
 def test_it_is_there_from_the_first_frame_and_fades_between_places() -> None:
-    assert whereabouts(Fraction(0)) == ("top left", 1.0)
+    assert whereabouts(Fraction(0)) == (ROUTE[0], 1.0)
     assert whereabouts(STAY - Fraction(1, 8))[1] == pytest.approx(0.5)
-    assert whereabouts(STAY) == ("right", 0.0)
-    assert whereabouts(STAY * len(PLACES) + 1)[0] == "top left"
+    assert whereabouts(STAY) == (ROUTE[1], 0.0)
+    assert whereabouts(STAY * len(ROUTE) + 1)[0] == ROUTE[0]
 
 
 def test_any_span_is_marked_alike_and_the_source_is_left_alone() -> None:

@@ -1,4 +1,4 @@
-"""Decode stage."""
+"""Codec stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Decode(io.ComfyNode):
         return io.Schema(
             node_id="KinetophoneDecode",
             display_name="Decode to Video",
-            category="Kinetophone/decode",
+            category="Kinetophone/codec",
             description=(
                 "Makes a video of picture and sound. With the built-in model it is a stream: frames are decoded when "
                 "they are saved or shown, a few at a time, so that length does not cost memory. Clips of other models "
@@ -52,7 +52,7 @@ class EncodeVideo(io.ComfyNode):
         return io.Schema(
             node_id="KinetophoneEncodeVideo",
             display_name="Encode Video",
-            category="Kinetophone/decode",
+            category="Kinetophone/codec",
             description="Turns the picture of a video into a latent, fitted to the grid in size, rate and length.",
             inputs=[
                 io.Video.Input("video", tooltip="Any video; its sound is not used here."),
@@ -82,7 +82,7 @@ class EncodeAudio(io.ComfyNode):
         return io.Schema(
             node_id="KinetophoneEncodeAudio",
             display_name="Encode Audio",
-            category="Kinetophone/decode",
+            category="Kinetophone/codec",
             description="Turns sound into a latent. Any sample rate; channels are mixed down where the model is mono.",
             inputs=[
                 io.Audio.Input("audio", tooltip="Any sound."),
@@ -120,7 +120,7 @@ class DecodeAudio(io.ComfyNode):
         return io.Schema(
             node_id="KinetophoneDecodeAudio",
             display_name="Decode Audio",
-            category="Kinetophone/decode",
+            category="Kinetophone/codec",
             description="Makes sound of a sound latent, or of the sound of a joint latent, at its true level and rate.",
             inputs=[
                 io.Latent.Input("latent", tooltip="Sound, or picture and sound."),
