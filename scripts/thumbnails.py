@@ -1,6 +1,6 @@
 """Run every example workflow on a real ComfyUI and keep a frame of each as the picture of its template.
 
-python scripts/thumbnails.py
+python scripts/thumbnails.py [NAME ...]     all, or those whose names begin so
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ READS = "09_verify_a_file"
 def main() -> int:
     with running() as server:
         for workflow in sorted((ROOT / "example_workflows").glob("*.json")):
+            if not workflow.stem.startswith(tuple(sys.argv[1:]) or ""):
+                continue
             if workflow.stem != READS:
                 path = asyncio.run(generate(server, workflow, ANSWERS.get(workflow.stem, ())))
             with av.open(str(path)) as container:
