@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io, ui
 
 from ..pipelines.clock import ASPECT_NAMES, MAX_SIDE
-from ..pipelines.types import STREAMS
+from ..pipelines.host.options import STREAMS
 
 
 class EmptyLatent(io.ComfyNode):

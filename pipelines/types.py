@@ -10,9 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# What of a joint latent is meant, as users choose it.
-STREAMS = BOTH, PICTURE, SOUND = "picture and sound", "picture", "sound"
-
 
 @dataclass(frozen=True)
 class VideoShape:

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from ..clock import Grid, frames_of
 from ..model.config import MINI
-from ..types import BOTH, PICTURE, SOUND, AVLatent
+from ..types import AVLatent
 from .codec import check_video_vae
 from .latents import Latent, is_ours, masked, masks_of, ones, streams_of
+from .options import BOTH, PICTURE, SOUND
 
 # The dimension of time, of pictures `[B, C, T, H, W]` and of sound `[B, C, T', ...]`.
 TIME = 2

@@ -165,6 +165,7 @@ def test_nodes_are_thin_with_literal_ids() -> None:
 def test_nodes_import_at_the_start_only_what_their_schemas_need() -> None:
     light = {
         "pipelines.clock",
+        "pipelines.host.options",
         "pipelines.host.paths",
         "pipelines.host.register",
         "pipelines.marks.options",
