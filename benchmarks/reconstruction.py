@@ -1,4 +1,5 @@
-"""What the video autoencoder gives back of held-out clips: PSNR of the base video, and at full size and rate.
+"""What the video autoencoder gives back of held-out clips: PSNR of the base video, and at full size and rate, and what
+is lost there by coding, by enlarging, and by making every second frame.
 
 python benchmarks/reconstruction.py [WEIGHTS]
 """
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from report import write
 
 from kinetophone.pipelines import world
@@ -27,20 +29,33 @@ def main() -> None:
     grid, video = models.config.grid, models.video
     height, width = BUCKET.rows * grid.spatial, BUCKET.columns * grid.spatial
     times = 0.5 + torch.arange(grid.frames(BUCKET.steps)) / float(grid.fps)
-    base, full = [], []
+    base, full, coded, between, enlarged = [], [], [], [], []
     for index in range(CLIPS):
         scenes = clip_scenes(grid, BUCKET, 1, SEED + index)
         pixels = world.render(scenes, world.simulate(scenes), times, height, width).transpose(1, 2) * 2 - 1
         made = video.decode(video.encode(pixels)).float().clamp(-1, 1)
         full.append(psnr(made, pixels))
-        base.append(psnr(*(video.base(x[:, :, :: grid.base_stride]) for x in (made, pixels))))
+        coded.append(psnr(made[:, :, :: grid.base_stride], pixels[:, :, :: grid.base_stride]))
+        between.append(psnr(made[:, :, 1 :: grid.base_stride], pixels[:, :, 1 :: grid.base_stride]))
+        small = video.base(pixels)
+        base.append(psnr(video.base(made[:, :, :: grid.base_stride]), small[:, :, :: grid.base_stride]))
+        enlarged.append(psnr(larger(small, height, width), pixels))
     rows = [
         ("base video, 112 x 64, 12 frames a second, mean", f"{statistics.mean(base):.1f} dB", "33 dB"),
         ("base video, worst clip", f"{min(base):.1f} dB", ""),
         ("448 x 256, 24 frames a second, mean", f"{statistics.mean(full):.1f} dB", "30 dB"),
         ("448 x 256, worst clip", f"{min(full):.1f} dB", ""),
+        ("448 x 256, frames that are coded, mean", f"{statistics.mean(coded):.1f} dB", ""),
+        ("448 x 256, frames between these, mean", f"{statistics.mean(between):.1f} dB", ""),
+        ("all frames at base size, uncoded, enlarged (bicubic), mean", f"{statistics.mean(enlarged):.1f} dB", ""),
     ]
     write("reconstruction", rows, f"{CLIPS} held-out clips of half a second, encoded and decoded.")
+
+
+def larger(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """A video `[B, C, T, h, w]` at another size."""
+    large = F.interpolate(frames.transpose(1, 2).flatten(0, 1), (height, width), mode="bicubic")
+    return large.unflatten(0, (len(frames), -1)).transpose(1, 2)
 
 
 def psnr(made: torch.Tensor, wanted: torch.Tensor) -> float:
