@@ -113,20 +113,24 @@ def marked(clip: Clip, badge: Badge, place: str = MOVING, opacity: float = 0.9) 
             for frame in chunk:
                 # Frame by frame: memory for a whole chunk is mapped anew each time, which takes longer than the badge.
                 made = frame[None].clone()
-                where, strength = whereabouts(index / clip.shape.fps) if place == MOVING else (PLACES[place], 1.0)
-                _lay(made[0], badge, where, strength * opacity)
+                for where, strength in (
+                    whereabouts(index / clip.shape.fps) if place == MOVING else [(PLACES[place], 1.0)]
+                ):
+                    _lay(made[0], badge, where, strength * opacity)
                 index += 1
                 yield made
 
     return replace(clip, source=frames)
 
 
-def whereabouts(seconds: Fraction) -> tuple[tuple[float, float], float]:
-    """Where on ROUTE the badge is, and how strongly it is seen: it goes out at one place and comes in at the next."""
+def whereabouts(seconds: Fraction) -> list[tuple[tuple[float, float], float]]:
+    """Where on ROUTE the badge is, and how strongly it is seen there: it comes in at a place as it goes out at another,
+    so that no frame is without it."""
     stop, since = divmod(seconds, STAY)
-    # The first place is there from the first frame, which is what most people see as the thumbnail.
-    coming = 1.0 if stop == 0 else float(min(1, since / FADE))
-    return ROUTE[int(stop) % len(ROUTE)], min(coming, float(min(1, (STAY - since) / FADE)))
+    here, coming = ROUTE[int(stop) % len(ROUTE)], float(min(1, since / FADE))
+    if stop == 0 or coming == 1:
+        return [(here, 1.0)]
+    return [(ROUTE[int(stop - 1) % len(ROUTE)], 1 - coming), (here, coming)]
 
 
 def _lay(frame: Tensor, badge: Badge, place: tuple[float, float], strength: float) -> None:

@@ -20,6 +20,7 @@ from kinetophone.pipelines.marks.disclosure import TAG, disclosure
 from kinetophone.pipelines.marks.options import LANGUAGES, NONE
 from kinetophone.pipelines.marks.options import PLACES as CHOICES
 from kinetophone.pipelines.marks.visible import (
+    FADE,
     PLACES,
     ROUTE,
     STAY,
@@ -125,11 +126,12 @@ def test_no_crop_for_another_screen_and_no_third_escapes_the_moving_badge(
         assert max(shares[4][:24]) > 0.95 and max(shares[4][24:]) > 0.95
 
 
-def test_it_is_there_from_the_first_frame_and_fades_between_places() -> None:
-    assert whereabouts(Fraction(0)) == (ROUTE[0], 1.0)
-    assert whereabouts(STAY - Fraction(1, 8))[1] == pytest.approx(0.5)
-    assert whereabouts(STAY) == (ROUTE[1], 0.0)
-    assert whereabouts(STAY * len(ROUTE) + 1)[0] == ROUTE[0]
+def test_it_is_on_every_frame_and_fades_between_places() -> None:
+    assert whereabouts(Fraction(0)) == whereabouts(STAY * len(ROUTE) + 1) == [(ROUTE[0], 1.0)]
+    assert whereabouts(STAY + FADE / 4) == [(ROUTE[0], 0.75), (ROUTE[1], 0.25)]
+    clip = marked(plain(100, frames=24 * 3), draw_badge("Made with AI", 16))
+    strongest = [(frame.float() - 100).abs().amax() for chunk in clip.frames() for frame in chunk]
+    assert min(strongest) > 0.45 * max(strongest)
 
 
 def test_any_span_is_marked_alike_and_the_source_is_left_alone() -> None:
