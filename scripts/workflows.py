@@ -436,10 +436,10 @@ START = Workflow(
         ),
         "decode": Placed(
             "KinetophoneDecode",
-            {"latent": ("again", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 5, 6, 140,
+            {"latent": ("again", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 6, 0, 140,
         ),
-        "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 5, 11, 220),
-        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/start"}, 6, 0, 500),
+        "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 6, 5, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/start"}, 7, 0, 500),
     },
     groups=(
         Group("1  A picture to start from", ("text", "guidance", "sampler", "before", "parts", "frame", "shown"),
