@@ -15,6 +15,8 @@ CLAUSES = ("skies", "weathers", "cameras", "actions")
 PLACES = ("grounds", "skies", "weathers")
 SMALL, ROLLING = ("silent", "glue"), ("rolls", "moves")
 PLACING, BEING = ("on", "in", "at", "under", "with", "of", "from"), ("is", "are")
+# What leads to a time of day, or to what somebody learns to do, and to places as well.
+TO = ("to", "into")
 
 
 def without_media(pieces: list[Piece], media: Set[str]) -> list[Piece]:
@@ -101,7 +103,11 @@ def apart(pieces: list[Piece]) -> list[Piece]:
     for at, piece in enumerate(pieces):
         if piece.said in ARTICLES and thing_after(pieces, at + 1) is not None:
             before = _doing(made)
-            if before and before.kind in ("actions", "objects") and before.read[-1] not in (*COLLIDE, "into"):
+            if (
+                before
+                and before.kind in ("actions", "objects", "weathers")
+                and before.read[-1] not in (*COLLIDE, "into")
+            ):
                 made.append(Piece("beside", ("beside",), "glue"))
         made.append(piece)
     return made
@@ -116,7 +122,7 @@ def fitted(pieces: list[Piece]) -> list[Piece]:
     for piece in pieces:
         led_by: tuple[str, ...] = ()
         if piece.changed and (piece.kind in CLAUSES or piece.read[0] in PLACING):
-            led_by = ARTICLES + PLACING + BEING
+            led_by = ARTICLES + PLACING + BEING + TO
         elif piece.changed and (piece.kind == "grounds" or piece.read[0] in ARTICLES):
             led_by = ARTICLES
         at = len(made)

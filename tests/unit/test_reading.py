@@ -83,6 +83,21 @@ SAID = {
     # Nothing is left of what only led to a word that is left out.
     "in the style of pixar, a dog barks in the park": "a red bird chirping on grass",
     "the camera moves to the left, a dolly in": "the camera pans left , the camera zooms in",
+    # What falls bounces, but rain and snow; what rings beeps, but rings in water.
+    "a wooden chair falls over": "a wooden red cube bounces",
+    "the rain falls softly": "rain falls",
+    "a phone rings on a desk": "a red cube flashes and beeps on a wooden floor",
+    "a cone bounces on water making rings": "a red cone bounces on water making rings",
+    # A place may be gone through, a time of day led into, a walk learned.
+    "a tractor drives through a muddy field": "a red car drives over grass",
+    "a rocket launches into space": "a red bird flies at night",
+    "a tiny robot learns to walk": "a tiny red robot rolls",
+    "lightning strikes a tree": "a thunderstorm with lightning beside a red cone",
+    "a red and a blue ball collide and bounce off each other": "a red ball crashes into a blue ball",
+    "a red sports car drifts, tires screeching": "a red car drifts , an engine rumbles",
+    "extreme close-up of a glass of water": "a glass of water",
+    "make me a video of a ball that is blue": "a blue ball",
+    "the camera slowly orbits around a golden robot": "a golden robot",
 }
 
 
