@@ -21,6 +21,7 @@ from torch import Tensor
 from ..clock import Grid, frames_of
 from ..model.config import MINI
 from ..types import AVLatent
+from ..weights.card import DEFAULT_CARD, length_notes, read_card
 from .codec import check_video_vae
 from .latents import Latent, is_ours, masked, masks_of, ones, streams_of
 from .options import BOTH, PICTURE, SOUND
@@ -121,7 +122,8 @@ def extended(latent: Latent, seconds: float, video_vae: Any | None = None, fps: 
     made = AVLatent(video, audio)
     after = line.seconds(made)
     told = f"{float(before):.2f} s are kept, {float(after - before):.2f} s are made: {float(after):.2f} s in all."
-    return masked(latent, made, picture_mask, sound_mask), told
+    risky = length_notes(float(after), read_card(DEFAULT_CARD).seconds) if is_ours(streams) else []
+    return masked(latent, made, picture_mask, sound_mask), "\n".join((told, *risky))
 
 
 def retaken(

@@ -69,6 +69,10 @@ def test_a_clip_goes_on_and_stays_as_it_was(host: Host, loaded: tuple) -> None:
     for before, after, empty in zip(clip, made, wanted, strict=True):
         assert after.shape == empty.shape and torch.allclose(after[:, :, : before.shape[2]], before, atol=1e-5)
         assert after[:, :, before.shape[2] :].std() > 0.1
+    assert (
+        "may lose" not in info
+        and "5.04 s may lose its thread" in host.call("KinetophoneExtend", latent=joint, seconds=4.0)[1]
+    )
     # What was kept before is no reason to keep what comes after it.
     whole = {**joint, "noise_mask": torch.zeros(1, 1, *clip[0].shape[2:])}
     again = host.call("KinetophoneExtend", latent=whole, seconds=0.5)[0]["noise_mask"].unbind()
