@@ -115,7 +115,7 @@ def extended(latent: Latent, seconds: float, video_vae: Any | None = None, fps: 
             steps += 1
         video, picture_mask = _longer(video, steps)
         wanted_sound = line.frames(steps) / line.fps * line.sound_rate
-    elif audio is not None:
+    else:
         wanted_sound = audio.shape[TIME] + Fraction(seconds) * line.sound_rate
     if audio is not None:
         audio, sound_mask = _longer(audio, max(audio.shape[TIME], math.ceil(wanted_sound)))
