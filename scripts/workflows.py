@@ -492,6 +492,50 @@ GO_ON = Workflow(
     ),
 )  # fmt: skip
 
+REMIX = Workflow(
+    nodes={
+        **TEXT_TO_VIDEO.nodes,
+        "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
+        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": GOES_ON}, 1, 0, 240),
+        "guidance": Placed(
+            "KinetophoneGuidance",
+            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 1, 6, 200,
+        ),
+        "sampler": _sampled(("latent", 0), 5, 1, 12),
+        "words": Placed(
+            "KinetophoneTextEncode",
+            {"clip": ("loader", 1), "prompt": "a large red ball rolls from left to right on sand at sunset"}, 2, 0, 240,
+        ),
+        "guided": Placed(
+            "KinetophoneGuidance",
+            {"model": ("loader", 0), "positive": ("words", 0), "negative": ("words", 1)}, 2, 6, 200,
+        ),
+        "partly": Placed("KinetophoneSchedule", {"denoise": 0.7}, 2, 12, 140),
+        "again": Placed(
+            "KinetophoneSampler",
+            {"guider": ("guided", 0), "sigmas": ("partly", 0), "latent": ("sampler", 0), "seed": 6, **ANEW}, 3, 0, 200,
+        ),
+        "decode": Placed(
+            "KinetophoneDecode",
+            {"latent": ("again", 0), "video_vae": ("loader", 2), "audio_vae": ("loader", 3)}, 3, 6, 140,
+        ),
+        "mark": Placed("KinetophoneWatermark", {"video": ("decode", 0)}, 3, 11, 220),
+        "save": Placed("KinetophoneSave", {"video": ("mark", 0), "filename_prefix": "kinetophone/remix"}, 4, 0, 500),
+    },
+    groups=(
+        Group("1  A clip", ("text", "guidance", "sampler"), "#8A8"),
+        Group("2  What it becomes, and how far", ("words", "guided", "partly"), "#88A"),
+        Group("3  Sample again, decode, mark and save", ("again", "decode", "mark", "save"), "#A88"),
+    ),
+    note=(
+        "## Remix\n"
+        "A clip is noised in part and sampled again with another prompt. *denoise* in the second *Schedule* says how "
+        "much may change: at 0.6 what moves stays and its surroundings change, at 0.9 little but the motion is kept. "
+        "To remix a file, put *Load Video*, *Encode Video*, *Encode Audio* and *Join Picture and Sound* in place of "
+        "the first sampler."
+    ),
+)  # fmt: skip
+
 WORKFLOWS = {
     "01_text_to_video": TEXT_TO_VIDEO,
     "02_host_nodes_only": HOST_NODES_ONLY,
@@ -506,6 +550,7 @@ WORKFLOWS = {
     "11_turbo": TURBO,
     "12_start_from_a_picture": START,
     "13_extend_and_retake": GO_ON,
+    "14_remix": REMIX,
 }
 
 
