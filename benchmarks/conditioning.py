@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kinetophone.pipelines.generate import encode_text
-from kinetophone.pipelines.sampling.denoise import Denoiser, guided_denoiser
+from kinetophone.pipelines.sampling.denoise import guided_denoiser, keeping
 from kinetophone.pipelines.sampling.guidance import Guidance
 from kinetophone.pipelines.sampling.loop import sample_euler
 from kinetophone.pipelines.sampling.noise import draw_noise
@@ -90,15 +90,9 @@ def made(models: Models, settings: Settings, case: Case, kind: Given, index: int
     said = TextContext.concatenate(*[encode_text(models, prompt) for prompt in case.prompts])
     text, scale = (said, settings.guidance) if kind.prompted else (silent, 1.0)
     denoiser = keeping(guided_denoiser(models.dit, text, silent, Guidance(scale, scale), mask), clean, mask)
-    noise = _mixed(draw_noise(clean, seed_of(SEED, index, 5)), clean, mask)
-    latent = sample_euler(denoiser, noise, flow_schedule(settings.steps))
+    latent = sample_euler(denoiser, draw_noise(clean, seed_of(SEED, index, 5)), flow_schedule(settings.steps))
     wave = models.audio.decode(latent.audio)[:, 0]
     return Clips(decoded(models, latent.video), wave[:, : case.clips.wave.shape[1]])
-
-
-def keeping(denoiser: Denoiser, clean: AVLatent, mask: AVLatent) -> Denoiser:
-    """A denoiser that leaves alone what is given."""
-    return lambda x, sigma: _mixed(denoiser(x, sigma), clean, mask)
 
 
 def told(tally: Tally, name: str) -> str:
@@ -116,10 +110,6 @@ def _mask(latent: Tensor, still_made: Callable[[Tensor], Tensor]) -> Tensor:
     steps = latent.shape[2]
     made = still_made(torch.arange(steps) / (steps - 1)).float()
     return made.view(1, 1, -1, *[1] * (latent.ndim - 3)).expand_as(latent)
-
-
-def _mixed(new: AVLatent, given: AVLatent, mask: AVLatent) -> AVLatent:
-    return AVLatent(torch.lerp(given.video, new.video, mask.video), torch.lerp(given.audio, new.audio, mask.audio))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 kinetophone "a red ball bounces on grass" -o out.mp4    make a video with sound
 kinetophone --storyboard shots.txt -o out.mp4           several timed shots in one video
+kinetophone "a red ball rolls" --first start.png        a video that begins with a picture
 kinetophone "rain on sand" --identity FOLDER            sign it, as who is kept in the folder, or made there
 kinetophone vocabulary                                  what the built-in model knows
 kinetophone verify out.mp4                              what a file's signed provenance is worth, or its invisible marks
@@ -28,7 +29,7 @@ from .weights.card import DEFAULT_CARD, Card, card_names, length_notes, read_car
 # missing, the command can say so.
 if TYPE_CHECKING:
     from .clip.clip import Clip
-    from .generate import Request
+    from .generate import Pictures, Request
     from .marks.identity import Identity
     from .marks.visible import Badge
     from .sampling.guidance import Guidance
@@ -90,9 +91,10 @@ def run(options: argparse.Namespace) -> Path:
         screenplay.prompt, width, height, screenplay.seconds, negative, options.seed, steps, card.shift, guidance,
         screenplay.shots, "euler" if options.turbo else card.sampler,
     )  # fmt: skip
-    badge, identity = _badge(options, request.plan(models.config).shape), _identity(options)
+    shape = request.plan(models.config).shape
+    badge, identity, pictures = _badge(options, shape), _identity(options), _pictures(options, shape)
     _notes(request, models, None if options.weights else card)
-    clip = _progress_of_sampling(request, models)
+    clip = _progress_of_sampling(request, models, pictures)
     # Chosen now: a name that was free before may be taken.
     return _progress_of_writing(marked(clip, badge) if badge else clip, _target(options), options, identity)
 
@@ -238,6 +240,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a prompt's video (%(default)s)")
     parser.add_argument("--aspect", default="landscape", choices=list(ASPECTS))
     parser.add_argument("--size", help="WIDTHxHEIGHT in pixels, instead of an aspect")
+    parser.add_argument("--first", type=Path, metavar="PICTURE", help="a picture that the video begins with")
+    parser.add_argument("--last", type=Path, metavar="PICTURE", help="a picture that the video ends with")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same video (%(default)s)")
     parser.add_argument("--steps", type=int, help="sampling steps (the model card's)")
     parser.add_argument("--guidance", type=float, help="how literally to follow the prompt (the model card's)")
@@ -262,6 +266,17 @@ def _size(options: argparse.Namespace, models: Models) -> tuple[int, int]:
     if not (width.isdigit() and height.isdigit()):
         raise ValueError(f"A size is WIDTHxHEIGHT, for example 448x256; got {options.size!r}.")
     return int(width), int(height)
+
+
+def _pictures(options: argparse.Namespace, shape: VideoShape) -> Pictures | None:
+    """The pictures that are given, scaled and cut to the video."""
+    from .clip.stages import cover
+    from .generate import Pictures
+    from .media.picture import read_picture
+
+    files = {name: path for name, path in (("first", options.first), ("last", options.last)) if path}
+    fitted = {name: cover(read_picture(path), shape.width, shape.height) for name, path in files.items()}
+    return Pictures(**fitted, sources=tuple(dict.fromkeys(files.values()))) if files else None
 
 
 def _badge(options: argparse.Namespace, shape: VideoShape) -> Badge | None:
@@ -296,13 +311,13 @@ def _notes(request: Request, models: Models, card: Card | None) -> None:
         print(models.tokenizer.note(shot_description(shot)), file=sys.stderr)
 
 
-def _progress_of_sampling(request: Request, models: Models) -> Clip:
+def _progress_of_sampling(request: Request, models: Models, pictures: Pictures | None) -> Clip:
     from tqdm import tqdm
 
     from .generate import generate
 
     with tqdm(total=request.steps, desc="sampling", file=sys.stderr) as bar:
-        return generate(request, models, on_step=lambda step, total: bar.update(step - bar.n) and None)
+        return generate(request, models, lambda step, total: bar.update(step - bar.n) and None, pictures)
 
 
 def _progress_of_writing(clip: Clip, out: Path, options: argparse.Namespace, identity: Identity | None) -> Path:

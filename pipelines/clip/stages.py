@@ -19,6 +19,14 @@ def scale(chunk: Tensor, width: int, height: int) -> Tensor:
     return scaled.round_().clamp_(0, 255).to(torch.uint8).movedim(1, -1)
 
 
+def cover(chunk: Tensor, width: int, height: int) -> Tensor:
+    """The middle of a uint8 chunk `[n, H, W, 3]`, at a size that covers all of another."""
+    factor = max(width / chunk.shape[2], height / chunk.shape[1])
+    across, down = max(width, round(chunk.shape[2] * factor)), max(height, round(chunk.shape[1] * factor))
+    left, top = (across - width) // 2, (down - height) // 2
+    return scale(chunk, across, down)[:, top : top + height, left : left + width]
+
+
 def trim(clip: Clip, start: int, frames: int) -> Clip:
     """`frames` frames from frame `start` on, with the sound of the same time."""
     if not (0 <= start < clip.shape.frames and 1 <= frames <= clip.shape.frames - start):

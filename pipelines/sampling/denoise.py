@@ -36,6 +36,16 @@ def guided_denoiser(
     return denoise
 
 
+def keeping(denoiser: Denoiser, given: AVLatent, mask: AVLatent) -> Denoiser:
+    """A denoiser that keeps `given` where `mask` is 0, whatever a sampler adds there."""
+    return lambda x, sigma: mixed(given, denoiser(mixed(given, x, mask), sigma), mask)
+
+
+def mixed(given: AVLatent, made: AVLatent, mask: AVLatent) -> AVLatent:
+    """`made` where `mask` is 1, `given` where it is 0."""
+    return AVLatent(torch.lerp(given.video, made.video, mask.video), torch.lerp(given.audio, made.audio, mask.audio))
+
+
 def _predict(
     model: AVTransformer,
     x: AVLatent,

@@ -431,9 +431,13 @@ def test_video_is_lazy_and_trims_without_decoding(host: Host, loaded: tuple) -> 
     assert torch.equal(whole.images[48:72], part.get_components().images)
 
 
-@pytest.mark.parametrize("sampler", ["euler", "euler_ancestral"])
-def test_the_host_makes_the_picture_that_the_command_line_makes(host: Host, base: Path, sampler: str) -> None:
-    from kinetophone.pipelines.generate import Request, generate
+@pytest.mark.parametrize(
+    ("sampler", "given"), [("euler", False), ("euler_ancestral", False), ("euler", True), ("euler_ancestral", True)]
+)
+def test_the_host_makes_the_picture_that_the_command_line_makes(
+    host: Host, base: Path, sampler: str, given: bool
+) -> None:
+    from kinetophone.pipelines.generate import Pictures, Request, generate
     from kinetophone.pipelines.sampling.guidance import Guidance
     from kinetophone.pipelines.weights.load import load_models
 
@@ -451,16 +455,21 @@ def test_the_host_makes_the_picture_that_the_command_line_makes(host: Host, base
         )[0]
         sigmas = host.call("KinetophoneSchedule", steps=3, shift=1.5, denoise=1.0)[0]
         latent = host.call("KinetophoneEmptyLatent", **TINY)[0]
+        first, last = torch.randint(0, 256, (2, 1, 64, 128, 3), generator=torch.Generator().manual_seed(2)).byte()
+        if given:
+            images = {"first": first / 255, "last": last / 255}
+            latent = host.call("KinetophoneImageToVideo", latent=latent, video_vae=video_vae, **images)[0]
         made = host.call(
             "KinetophoneSampler", guider=guider, sigmas=sigmas, latent=latent, seed=1, sampler_name=sampler
         )
         video = host.call("KinetophoneDecode", latent=made[0], video_vae=video_vae, audio_vae=audio_vae, fps=24.0)[0][0]
     request = Request("a red ball bounces", 128, 64, 1.0, seed=1, steps=3, guidance=Guidance(3.0, 2.0), sampler=sampler)
     models = load_models(base / "models" / "kinetophone" / CARD)
-    clips = generate(request, models), video.clip, generate(replace(request, seed=2), models)
-    ours, theirs, other = (torch.cat(list(clip.frames())).float() for clip in clips)
+    pictures = Pictures(first, last) if given else None
+    made = [generate(replace(request, seed=seed), models, None, pictures) for seed in (1, 2)]
+    ours, other, theirs = (torch.cat(list(clip.frames())).float() for clip in (*made, video.clip))
     assert (ours - theirs).abs().mean() < 3 < (ours - other).abs().mean()
-    assert torch.allclose(clips[0].sound.waveform, clips[1].sound.waveform, atol=0.1)
+    assert torch.allclose(made[0].sound.waveform, video.clip.sound.waveform, atol=0.1)
 
 
 @pytest.fixture(scope="module")

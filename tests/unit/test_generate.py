@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from tags import read_tags
 
 from kinetophone.pipelines import cli, world
-from kinetophone.pipelines.generate import Request, generate
+from kinetophone.pipelines.clip.stages import cover
+from kinetophone.pipelines.generate import Pictures, Request, generate, sample
+from kinetophone.pipelines.media.picture import read_picture
 from kinetophone.pipelines.media.read import read
 from kinetophone.pipelines.sampling.guidance import Guidance
 from kinetophone.pipelines.text.reading import split
@@ -278,3 +281,47 @@ def test_the_command_ends_quietly_where_who_reads_has_read_enough() -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def picture(path: Path, width: int, height: int) -> Path:
+    """A file with a picture of random colours."""
+    pixels = torch.randint(0, 256, (height, width, 3), generator=torch.Generator().manual_seed(width)).byte()
+    Image.fromarray(pixels.numpy()).save(path)
+    return path
+
+
+def test_a_video_begins_and_ends_with_the_pictures_that_are_given(checkpoint: Path, tmp_path: Path) -> None:
+    models = load_models(checkpoint)
+    files = [picture(tmp_path / name, 128, 64) for name in ("a.png", "b.png")]
+    first, last = (read_picture(path) for path in files)
+    request = Request("a red ball", 128, 64, 1.0, steps=2)
+    made = sample(request, models, request.plan(models.config).shape, pictures=Pictures(first, last))
+    alone = sample(request, models, request.plan(models.config).shape)
+    still = (first.movedim(-1, 1).float() / 127.5 - 1)[:, :, None]
+    assert torch.allclose(made.video[:, :, :1], models.video.encode(still), atol=1e-5)
+    standing = (last.movedim(-1, 1).float() / 127.5 - 1)[:, :, None].expand(-1, -1, 9, -1, -1)
+    assert torch.allclose(made.video[:, :, -1], models.video.encode(standing)[:, :, -1], atol=1e-5)
+    # All between sees them.
+    assert (made.video[:, :, 1:-1] - alone.video[:, :, 1:-1]).abs().mean() > 1e-4
+    with pytest.raises(ValueError, match="all of it is given"):
+        generate(replace(request, seconds=0.04), models, pictures=Pictures(first))
+
+
+def test_the_command_takes_pictures_of_any_size(checkpoint: Path, tmp_path: Path, capsys) -> None:
+    out, given = tmp_path / "a.mp4", picture(tmp_path / "wide.jpg", 300, 100)
+    arguments = ["a red ball", "--weights", str(checkpoint), "--seconds", "0.5", "--size", "128x64", "--steps", "1"]
+    assert cli.main([*arguments, "-o", str(out), "--first", str(given)]) == 0 and out.is_file()
+    text = tmp_path / "text.png"
+    text.write_text("no picture", "utf-8")
+    for path, told in ((tmp_path / "none.png", "There is no file"), (text, "text.png is no picture that can be read")):
+        assert cli.main([*arguments, "-o", str(tmp_path / "b.mp4"), "--last", str(path)]) == 2
+        assert told in capsys.readouterr().err and not (tmp_path / "b.mp4").exists()
+
+
+@pytest.mark.parametrize(("width", "height"), [(300, 100), (64, 200), (128, 64), (1000, 501)])
+def test_the_middle_of_a_picture_covers_a_video(width: int, height: int) -> None:
+    across = torch.linspace(0, 200, width).round().byte()
+    made = cover(across.expand(1, height, -1)[..., None].repeat(1, 1, 1, 3), 128, 64)
+    assert made.shape == (1, 64, 128, 3)
+    assert abs(made[0, :, 63:65].float().mean() - 100) < 2
+    assert (made[0, 0, -1, 0] > 195) == (width / height <= 2)
