@@ -114,6 +114,26 @@ def test_two_processes_train_together_and_one_resumes(folder: Path) -> None:
     assert any(not torch.equal(shared[name], resumed[name]) for name in shared if name.startswith("model."))
 
 
+def test_the_noise_of_a_step_is_drawn_apart_from_its_clips(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one seed both would come from the same numbers, and the noise of a clip would depend on which one it is."""
+    config = read_config("cpu", arguments(folder, "apart", steps=2))
+    task = make_task(config)
+    clips, noise = set(), set()
+
+    def seed_of_clips(*parts: int) -> int:
+        clips.add(seed := seed_of(*parts))
+        return seed
+
+    def loss(forward, batch, generator: torch.Generator, original=task.loss) -> tuple:
+        noise.add(generator.initial_seed())
+        return original(forward, batch, generator)
+
+    monkeypatch.setattr("kinetophone.pipelines.train.joint.seed_of", seed_of_clips)
+    task.loss = loss
+    train(task, config)
+    assert len(noise) == 2 and clips and not noise & clips
+
+
 def test_learning_rate_warms_up_and_ends_at_zero() -> None:
     config = replace(read_config("cpu", []), steps=100, warmup=10, decay=0.5)
     scales = [rate_scale(step, config) for step in range(101)]
