@@ -19,6 +19,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.func import functional_call
+from torch.nn.utils.parametrize import ParametrizationList
 from tqdm import tqdm
 
 from ..model.ops import best_cpu_dtype
@@ -178,10 +179,13 @@ def _group(parameters: list[nn.Parameter], rate: float) -> dict[str, Any]:
 
 def _forward(model: nn.Module, place: Place) -> Forward:
     """The model's forward at compute precision; weights stay float32 and receive the gradients."""
-    if place.ranks > 1 or place.dtype == torch.float32:
+    if place.dtype == torch.float32:
         return model
 
     def call(*args: object, **kwargs: object) -> object:
+        if place.ranks > 1:
+            # Shards are gathered at this precision already.
+            return model(*args, **kwargs)
         weights = {name: p.to(place.dtype) for name, p in model.named_parameters()}
         return functional_call(model, weights, args, kwargs)
 
@@ -192,17 +196,22 @@ def _forward(model: nn.Module, place: Place) -> Forward:
 def compile_layers(model: nn.Module) -> None:
     """Compile layer by layer: one layer's code serves all, and a new clip size costs seconds, not minutes."""
     torch._dynamo.config.recompile_limit = 64
-    for module in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
-        for layer in module:
-            layer.compile(dynamic=False)
+    for layer in _layers(model):
+        layer.compile(dynamic=False)
+
+
+def _layers(model: nn.Module) -> list[nn.Module]:
+    """The layers of every stack; what a weight is computed from (`LowRank`) is a list too, but part of its layer."""
+    stacks = [m for m in model.modules() if isinstance(m, nn.ModuleList) and not isinstance(m, ParametrizationList)]
+    return [layer for stack in stacks for layer in stack]
 
 
 def _shard(model: nn.Module, place: Place) -> None:
     mesh = init_device_mesh(place.device.type, (place.ranks,))
-    policy = MixedPrecisionPolicy(param_dtype=place.dtype, reduce_dtype=torch.float32)
-    for module in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
-        for layer in module:
-            fully_shard(layer, mesh=mesh, mp_policy=policy)
+    # Noise levels and spans stay exact, as in one process: the task lowers what is to be lowered (`Forward.dtype`).
+    policy = MixedPrecisionPolicy(place.dtype, torch.float32, cast_forward_inputs=False)
+    for layer in _layers(model):
+        fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
 
 

@@ -16,7 +16,7 @@ from .checkpoint import load_averaged
 from .config import RunConfig
 from .detector import ACTS, Detector, region_flow, trace
 from .stills import DetectorClips, known_weights
-from .task import Batch, Forward, Values, seed_of
+from .task import Batch, Forward, Values, seed_of, training_device
 
 # Few objects go anywhere, and a detector that says of all that they do not would be right most of the time.
 DIRECTION_WEIGHTS = (0.4, 1.0, 1.0)
@@ -35,7 +35,7 @@ class TracksTask:
     def __init__(self, run: RunConfig) -> None:
         self.run, self.mels = run, CONFIGS[run.model].audio.mels
         self.clips = DetectorClips(run)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = training_device()
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else best_cpu_dtype()
         self.stills = self.model().stills.to(self.device, self.dtype).eval()
 
