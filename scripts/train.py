@@ -86,14 +86,14 @@ class Machine:
 HOURS = 6.0
 # Minutes that a leg trains at least, however long it rendered.
 SHORTEST = 0.02
-# So few clips that rendering them takes a minute, without a compiler.
-FEW = ("options.clips=4", "options.compile_renderer=false")
+# So few clips in a shard that rendering them takes a minute, without a compiler.
+FEW = "options.clips=4"
 CORES = os.cpu_count() or 2
 # So many processes keep an accelerator busy with rendering.
 RENDERERS = 6
 DEBUG = Machine(
     joint=0.02, leg=0, decoder=0.02, distill=0.02, batch=2, clips=10, shards=1, early=1, twins=1, workers=1,
-    extra=("precision=fp32", *FEW), debug=True,
+    extra=("precision=fp32", "options.compile_renderer=false"), debug=True,
 )  # fmt: skip
 MACHINES = {
     # In an hour.
@@ -286,7 +286,8 @@ class Recipe:
         ]  # fmt: skip
 
     def _pool(self) -> list[str]:
-        return [f"options.pool={self.out}/pool", f"options.pool_seed={self.seed}"]
+        few = [FEW] if self.machine.debug else []
+        return [f"options.pool={self.out}/pool", f"options.pool_seed={self.seed}", *few]
 
     def _common(self) -> list[str]:
         """What all training runs have in common."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from .. import world
 from ..model.config import CONFIGS
 from ..vae.video import VideoAutoencoder
 from .checkpoint import load_part
-from .config import RunConfig
+from .config import RunConfig, at_least, parse_options
 from .fill import unclaimed
 from .joint import load_codec
 from .sheet import contact_sheet
@@ -30,6 +31,27 @@ CELLS = (32, 56)
 LATENT_NOISE = 0.25
 # How much squared errors count beside absolute ones, which alone would forget rain.
 SQUARED = 8.0
+
+
+@dataclass(frozen=True)
+class DecoderOptions:
+    """What such a run reads from its configuration.
+
+    There are `crops` crops of `side` pixels in the folder `pool`; a run draws batches of `batch`. It begins with the
+    decoder of `init`, and `pairs` are clips as a transformer remade them (`pairs.py`).
+    """
+
+    codec: str
+    init: str = ""
+    pairs: str = ""
+    pool: str = "runs/crops"
+    batch: int = 4
+    crops: int = 384
+    side: int = 128
+    compile_renderer: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(1, batch=self.batch, crops=self.crops, side=self.side)
 
 
 class DecoderModel(nn.Module):
@@ -55,16 +77,12 @@ class DecoderTask:
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
-        self.count = int(run.options.get("batch", 4))
-        self.crops = int(run.options.get("crops", 384))
-        self.side = int(run.options.get("side", 128))
-        self.folder = Path(run.options.get("pool", "runs/crops"))
-        self.fast = bool(run.options.get("compile_renderer", False))
+        self.options = o = parse_options(DecoderOptions, run)
+        self.count, self.crops, self.side = o.batch, o.crops, o.side
         self.device = training_device()
-        self.codec = load_codec(self.config, Path(run.options["codec"]))
+        self.codec = load_codec(self.config, Path(o.codec))
         self.codec.video.to(self.device)
-        pairs = run.options.get("pairs")
-        latents = load_file(Path(pairs)) if pairs else {}
+        latents = load_file(Path(o.pairs)) if o.pairs else {}
         self.pairs = {name: latent[:, :, :STEPS].to(self.device) for name, latent in latents.items()}
         self._read: set[int] = set()
 
@@ -73,9 +91,9 @@ class DecoderTask:
         vae = VideoAutoencoder(self.config.video, self.config.grid)
         vae.codec.load_state_dict(self.codec.video.codec.state_dict())
         vae.decoder.reset_parameters()
-        if init := self.run.options.get("init"):
+        if self.options.init:
             # The codec is frozen: a checkpoint of this task holds the decoder alone.
-            vae.load_state_dict(load_part(Path(init), "vae.", "video."), strict=False)
+            vae.load_state_dict(load_part(Path(self.options.init), "vae.", "video."), strict=False)
         return DecoderModel(vae)
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
@@ -160,7 +178,7 @@ class DecoderTask:
         os.replace(partial, path)
 
     def _path(self, index: int) -> Path:
-        return self.folder / f"{self.side}-{self.run.seed}-{index:05d}.safetensors"
+        return Path(self.options.pool) / f"{self.side}-{self.run.seed}-{index:05d}.safetensors"
 
     def _render(self, index: int) -> Tensor:
         """A random window of a random scene `[3, F, side, side]`, mostly where an object is."""
@@ -177,8 +195,9 @@ class DecoderTask:
             corner = (middle - size / 2).clamp(torch.zeros(2), 1 - size)
         window = tuple(torch.cat((corner, corner + size)).tolist())
         frames = world.render(
-            scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.fast, device=self.device
-        )
+            scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.options.compile_renderer,
+            device=self.device,
+        )  # fmt: skip
         return frames[0].transpose(0, 1).mul(255).round().byte().cpu().contiguous()
 
 

@@ -15,7 +15,7 @@ from ..model.config import Config
 from ..weights.adapter import DOWN, PREFIX, UP, base_of, save_adapter
 from ..weights.checkpoint import read_checkpoint, save_checkpoint
 from .checkpoint import load_averaged, load_part
-from .config import RunConfig
+from .config import RunConfig, parse_options
 from .distill import DistillOptions
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def soup(out: Path, weights: list[Path]) -> None:
 
 def export_adapter(out: Path, run: RunConfig) -> None:
     """Write `out`, the turbo adapter that a run of `distill` has learned, from its averaged weights."""
-    options = DistillOptions.parse(run.options)
+    options = parse_options(DistillOptions, run)
     teacher = read_checkpoint(Path(options.init))
     tensors = {}
     for name, value in load_part(Path(run.out) / "last.safetensors", "dit.").items():

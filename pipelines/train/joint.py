@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +30,7 @@ from ..vae.video import VideoAutoencoder
 from ..weights.checkpoint import published_words
 from .checkpoint import load_part
 from .clips import Clips, Drawn, cut_clips, whole_clips
-from .config import RunConfig
+from .config import RunConfig, at_least, one_of, parse_options
 from .cuts import draw_spans, names_sky
 from .data import CELL_LABELS, Bucket, ClipPool, Codec, Shard
 from .fill import unclaimed
@@ -102,25 +101,26 @@ class JointOptions:
     noise_spread: float = 1.0
     sheet_bucket: str = "7x8x14"
 
+    def __post_init__(self) -> None:
+        at_least(
+            1, batch=self.batch, clips=self.clips, first_shards=self.first_shards,
+            steps_per_shard=self.steps_per_shard, **({"twins": self.twins} if self.cuts else {}),
+        )  # fmt: skip
+        if min(self.buckets.values(), default=0) < 0 or not sum(self.buckets.values()):
+            raise ValueError(f"buckets are sizes and their share of the steps, from 0 on; got {self.buckets}.")
+        for bucket in self.buckets:
+            if isinstance(self.shards, dict):
+                one_of("A bucket", bucket, self.shards)
+            at_least(1, shards=self.shards_of(bucket))
+        for name, classes in self.favour.items():
+            one_of("What is favoured", name, [known for known in world.LABEL_NAMES if known != "sound"])
+            for told, factor in classes.items():
+                one_of(f"The {name} that is favoured", told, world.LABEL_NAMES[name])
+                at_least(0, **{f"How much {told!r} is favoured": factor})
+
     def shards_of(self, bucket: str) -> int:
         """How many shards of a bucket there are."""
         return self.shards if isinstance(self.shards, int) else self.shards[bucket]
-
-    @classmethod
-    def parse(cls, data: dict[str, Any]) -> JointOptions:
-        """From the run file's `options`; unknown keys raise ValueError."""
-        unknown = set(data) - {f.name for f in fields(cls)}
-        if unknown:
-            raise ValueError(f"This task has no options {sorted(unknown)}.")
-        options = cls(**data)
-        for name, classes in options.favour.items():
-            known = world.LABEL_NAMES.get(name, ())
-            if strange := [told for told in classes if told not in known]:
-                raise ValueError(f"No {name} is called {strange[0]!r}; there are: {', '.join(known) or 'none'}.")
-            for told, factor in classes.items():
-                if not (isinstance(factor, int | float) and factor >= 0):
-                    raise ValueError(f"How much {told!r} is favoured must be a number from 0 on; got {factor!r}.")
-        return options
 
 
 class JointModel(nn.Module):
@@ -178,7 +178,7 @@ class JointTask:
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
-        self.options = self.options_type.parse(run.options)
+        self.options = parse_options(self.options_type, run)
         self.device = training_device()
         self.codec = load_codec(self.config, Path(self.options.codec), self.device)
         self._clips: dict[tuple[str, bool], Clips] = {}
