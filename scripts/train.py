@@ -84,6 +84,7 @@ class Machine:
 
 # That a CPU has, unless told.
 HOURS = 6.0
+SEED = 8
 # Minutes that a leg trains at least, however long it rendered.
 SHORTEST = 0.02
 # So few clips in a shard that rendering them takes a minute, without a compiler.
@@ -118,7 +119,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, help="how long a CPU may take; default 6")
     parser.add_argument("--start", default=MINI, help="weights to start from")
     parser.add_argument("--batch", type=int, help="clips in a batch, where the machine's own are too many")
-    parser.add_argument("--seed", type=int, default=8, help="of clips and noise; the weights that ship saw 0 to 7")
+    parser.add_argument("--seed", type=int, default=SEED, help="of clips and noise; the weights that ship saw 0 to 7")
     options = parser.parse_args()
     machine = MACHINES[options.machine]
     if options.batch is not None:
@@ -168,7 +169,7 @@ def random_weights(name: str) -> str:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The three legs on one machine; all lands below `runs/<name>`, or, of other models than MINI, `<name>-<model>`."""
+    """The three legs on one machine; all lands below `runs/<name>`, with model and seed where they are others."""
 
     name: str
     machine: Machine
@@ -178,7 +179,8 @@ class Recipe:
 
     @property
     def out(self) -> str:
-        return f"runs/{self.name}" if self.model in ("mini", "debug") else f"runs/{self.name}-{self.model}"
+        model = "" if self.model in ("mini", "debug") else f"-{self.model}"
+        return f"runs/{self.name}{model}" + (f"-seed{self.seed}" if self.seed != SEED else "")
 
     def first(self) -> None:
         """Render, and with an accelerator begin to train: the pool opens up as training goes on."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .. import world
 from ..model.config import CONFIGS
 from ..vae.video import VideoAutoencoder
-from .checkpoint import load_part
+from ..weights.checkpoint import opened, write_tensors
+from .checkpoint import fill, load_part
 from .config import RunConfig, at_least, parse_options
 from .fill import unclaimed
 from .joint import load_codec
@@ -74,6 +73,7 @@ class DecoderTask:
     """
 
     name = "decoder"
+    words = ()
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
@@ -82,8 +82,7 @@ class DecoderTask:
         self.device = training_device()
         self.codec = load_codec(self.config, Path(o.codec))
         self.codec.video.to(self.device)
-        latents = load_file(Path(o.pairs)) if o.pairs else {}
-        self.pairs = {name: latent[:, :, :STEPS].to(self.device) for name, latent in latents.items()}
+        self.pairs = self._read_pairs(Path(o.pairs)) if o.pairs else {}
         self._read: set[int] = set()
 
     def model(self) -> DecoderModel:
@@ -92,8 +91,9 @@ class DecoderTask:
         vae.codec.load_state_dict(self.codec.video.codec.state_dict())
         vae.decoder.reset_parameters()
         if self.options.init:
-            # The codec is frozen: a checkpoint of this task holds the decoder alone.
-            vae.load_state_dict(load_part(Path(self.options.init), "vae.", "video."), strict=False)
+            # The decoder alone: the codec is that of `options.codec`, also where the checkpoint has another.
+            weights = load_part(Path(self.options.init), "vae.decoder.", "video.decoder.")
+            fill(vae.decoder, weights, f"{self.options.init} has another decoder than {self.config.name}")
         return DecoderModel(vae)
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
@@ -111,7 +111,7 @@ class DecoderTask:
         """Render the crops that are missing; other processes may do the same."""
         paths = {self._path(index): index for index in range(self.crops)}
         for path in unclaimed(paths):
-            self._write(path, self._render(paths[path]))
+            write_tensors(path, {"pixels": self._render(paths[path])})
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         made, wanted = forward(batch["latent"]).float(), batch["pixels"]
@@ -132,6 +132,13 @@ class DecoderTask:
             made = model(self.codec.video.encode(pixels))
         pairs = torch.stack((pixels, made), 1).flatten(0, 1)
         contact_sheet(pairs / 2 + 0.5, folder / f"sheet-{step:06d}.png", columns=5, scale=1)
+
+    def _read_pairs(self, path: Path) -> Batch:
+        """Clips as `make_pairs` wrote them. Raises ValueError for anything else."""
+        with opened(path) as file:
+            if set(file.keys()) != {"made", "clean"}:
+                raise ValueError(f"{path} holds no remade clips: make some with `pairs`.")
+            return {name: file.get_tensor(name)[:, :, :STEPS].to(self.device) for name in file.keys()}
 
     def _remade(self, g: torch.Generator) -> Batch:
         """Windows of clips as a transformer remade them, and the base video wanted of each."""
@@ -167,15 +174,9 @@ class DecoderTask:
         """Crop `[3, F, side, side]` uint8, from its file, rendered when missing."""
         path = self._path(index)
         if not path.is_file():
-            self._write(path, self._render(index))
-        return load_file(path)["pixels"]
-
-    @staticmethod
-    def _write(path: Path, pixels: Tensor) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        save_file({"pixels": pixels}, partial)
-        os.replace(partial, path)
+            write_tensors(path, {"pixels": self._render(index)})
+        with opened(path) as file:
+            return file.get_tensor("pixels")
 
     def _path(self, index: int) -> Path:
         return Path(self.options.pool) / f"{self.side}-{self.run.seed}-{index:05d}.safetensors"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import world
@@ -28,7 +27,7 @@ from ..types import AVLatent, TextContext
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
 from ..weights.checkpoint import published_words
-from .checkpoint import load_part
+from .checkpoint import fill, load_part, read_codec
 from .clips import Clips, Drawn, cut_clips, whole_clips
 from .config import RunConfig, at_least, one_of, parse_options
 from .cuts import draw_spans, names_sky
@@ -189,6 +188,7 @@ class JointTask:
             Path(o.pool), self.codec, seed=o.pool_seed, clips=o.clips, fast=o.compile_renderer, wait=o.wait
         )
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
+        self.words = self.tokenizer.words
         self.buckets = [Bucket.parse(name) for name in self.options.buckets]
 
     def model(self) -> JointModel:
@@ -197,41 +197,37 @@ class JointTask:
         model.dit.reset_parameters(generator)
         model.text.reset_parameters(generator)
         if self.options.text:
-            model.text.load_state_dict(load_part(Path(self.options.text), "text."))
+            self._read_text(Path(self.options.text), model.text)
         if self.options.init:
             # The probe starts afresh: published weights hold none.
-            model.dit.load_state_dict(self._read_transformer(Path(self.options.init), model.dit))
-            model.text.load_state_dict(self._read_text(Path(self.options.init), model.text))
+            self._read_transformer(Path(self.options.init), model.dit)
+            self._read_text(Path(self.options.init), model.text)
         return model
 
-    def _read_transformer(self, path: Path, fresh: AVTransformer) -> dict[str, Tensor]:
-        """The transformer of a checkpoint, which may lack the refiner: at first that changes nothing.
+    def _read_transformer(self, path: Path, dit: AVTransformer) -> None:
+        """Take over that of a checkpoint, which may lack the refiner: at first that changes nothing.
 
         Raises ValueError when it has other tensors than this model.
         """
-        known = fresh.state_dict()
-        weights = {k: v for k, v in known.items() if k.startswith("refiner.")} | load_part(path, "dit.")
-        sizes, wanted = ({name: tuple(tensor.shape) for name, tensor in of.items()} for of in (weights, known))
-        if strange := sorted(dict(sizes.items() ^ wanted.items())):
-            name = strange[0]
-            raise ValueError(
-                f"{path.name} has another transformer than {self.config.name}: {name} is {sizes.get(name)} and not "
-                f"{wanted.get(name)}. Say which one it is, model=NAME, or make smaller tokens of larger by `split`."
-            )
-        return weights
+        new = {name: value for name, value in dit.state_dict().items() if name.startswith("refiner.")}
+        told = "say which one it is, model=NAME, or make smaller tokens of larger by `split`"
+        fill(dit, new | load_part(path, "dit."), f"{path} has another transformer than {self.config.name} ({told})")
 
-    def _read_text(self, path: Path, fresh: TextEncoder) -> dict[str, Tensor]:
-        """The text encoder of a checkpoint, its rows where this vocabulary has the same words; new words start anew."""
-        weights = load_part(path, "text.")
+    @torch.no_grad()
+    def _read_text(self, path: Path, text: TextEncoder) -> None:
+        """Take over that of a checkpoint, its rows where this vocabulary has the same words; new words start anew.
+
+        Raises ValueError when it has other tensors than this model.
+        """
+        rows = text.words.weight.clone()
+        fill(text, load_part(path, "text."), f"{path} has another text encoder than {self.config.name}")
         if words := published_words(path):
             known = {word: row for row, word in enumerate(words, start=SPECIAL)}
-            rows = fresh.words.weight.detach().clone()
-            rows[:SPECIAL] = weights["words.weight"][:SPECIAL]
-            for row, word in enumerate(self.tokenizer.words, start=SPECIAL):
+            rows[:SPECIAL] = text.words.weight[:SPECIAL]
+            for row, word in enumerate(self.words, start=SPECIAL):
                 if word in known:
-                    rows[row] = weights["words.weight"][known[word]]
-            weights["words.weight"] = rows
-        return weights
+                    rows[row] = text.words.weight[known[word]]
+            text.words.weight.copy_(rows)
 
     def fill(self) -> None:
         """Render the clips that are missing, in the order of their use; other processes may do the same."""
@@ -343,14 +339,17 @@ class JointTask:
 
 
 def load_codec(config: Config, path: Path, device: torch.device | str = "cpu") -> Codec:
-    """The frozen encoders from a fitted codec file (`train fit`), names `video.*` and `audio.*`."""
+    """The frozen encoders from a fitted codec file (`train fit`), or from published weights.
+
+    Raises ValueError where there is none, or one of another configuration.
+    """
     if not path.is_file():
         raise ValueError(f"No fitted codec at {path}: run `python -m kinetophone.pipelines.train fit` first.")
-    tensors = load_file(path)
-    video = VideoAutoencoder(config.video, config.grid)
-    audio = AudioAutoencoder(config.audio, config.grid)
-    for prefix, module in (("video.", video), ("audio.", audio)):
-        module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}, strict=False)
+    video, audio = VideoAutoencoder(config.video, config.grid), AudioAutoencoder(config.audio, config.grid)
+    tensors = read_codec(path)
+    for prefix, module in (("video.codec.", video), ("audio.codec.", audio)):
+        own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        fill(module.codec, own, f"{path} holds no fitted codec of {config.name}")
     return Codec(config.grid, *(part.to(device).eval().requires_grad_(False) for part in (video, audio)))
 
 

@@ -58,11 +58,12 @@ def train(task: Task, config: RunConfig) -> nn.Module:
         ema = {name: p.detach().clone() for name, p in model.named_parameters()}
         out = Path(config.out)
         last, done = out / "last.safetensors", checkpoint.Progress()
+        origin = checkpoint.origin_of(config, task.words)
         if last.is_file():
-            done = checkpoint.load(last, model, optimizers, ema)
+            done = checkpoint.load(last, model, optimizers, ema, origin)
             log.info("resumed %s at step %d", last, done.step)
         finite = torch.ones((), dtype=torch.bool, device=place.device)
-        _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out, finite))
+        _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out, origin, finite))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(ema[name])
@@ -77,6 +78,7 @@ class _State:
     step: int
     seconds: float
     out: Path
+    origin: dict[str, str]
     finite: Tensor
 
     def save(self) -> None:
@@ -84,7 +86,8 @@ class _State:
         if not self.finite:
             raise FloatingPointError(f"A gradient was not finite, not long before step {self.step}.")
         progress = checkpoint.Progress(self.step, self.seconds)
-        checkpoint.save(self.out / "last.safetensors", self.model, self.optimizers, self.ema, progress)
+        path = self.out / "last.safetensors"
+        checkpoint.save(path, self.model, self.optimizers, self.ema, progress, self.origin)
 
 
 def _run(task: Task, config: RunConfig, place: Place, state: _State) -> None:

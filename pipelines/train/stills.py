@@ -90,6 +90,7 @@ class StillsTask:
     """Cross-entropy of the cells and of the scene, on the frame in the middle of each latent step."""
 
     name = "stills"
+    words = ()
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.options = run, parse_options(StillsOptions, run)
@@ -132,11 +133,14 @@ class StillsTask:
 def known_weights(path: Path, module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
     """State of `module` with what an older detector has of the same name, with `prefix` or without, and shape.
 
-    A detector of a world with fewer things has smaller heads: these start afresh.
+    A detector of a world with fewer things has smaller heads: these start afresh. Raises ValueError where nothing fits.
     """
     fresh = module.state_dict()
     older = {key.removeprefix(prefix): value for key, value in load_averaged(path).items()}
-    return fresh | {key: value for key, value in older.items() if key in fresh and value.shape == fresh[key].shape}
+    known = {key: value for key, value in older.items() if key in fresh and value.shape == fresh[key].shape}
+    if not known:
+        raise ValueError(f"{path} holds nothing of a detector: name the last.safetensors of stills, or a detector.")
+    return fresh | known
 
 
 def middle_frames(grid: Grid, frames: int) -> list[int]:

@@ -20,6 +20,8 @@ class Task(Protocol):
     """A model, its data and its loss. The loop owns precision, optimiser, averaging and checkpoints."""
 
     name: str
+    # What the rows of its text encoder stand for, in their order; none where it has no such encoder.
+    words: tuple[str, ...]
 
     def model(self) -> nn.Module:
         """The module to train, initialised the same way on every call; only its `forward` is called."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .. import world
 from ..model.config import CONFIGS
 from ..model.ops import best_cpu_dtype
-from .checkpoint import load_averaged
+from .checkpoint import fill, load_averaged
 from .config import RunConfig, parse_options
 from .detector import ACTS, Detector, region_flow, trace
 from .stills import DetectorClips, DetectorOptions, known_weights
@@ -39,6 +39,7 @@ class TracksTask:
     """
 
     name = "tracks"
+    words = ()
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.options, config = run, parse_options(TracksOptions, run), CONFIGS[run.model]
@@ -52,7 +53,8 @@ class TracksTask:
         detector = Detector(self.mels)
         if self.options.init:
             detector.load_state_dict(known_weights(Path(self.options.init), detector))
-        detector.stills.load_state_dict(load_averaged(Path(self.options.stills)))
+        path = self.options.stills
+        fill(detector.stills, load_averaged(Path(path)), f"{path} is no run of stills, or knows another world")
         detector.stills.requires_grad_(False)
         return detector
 

@@ -49,6 +49,7 @@ class VocoderTask:
     """L1 between log magnitudes, from mels as encoded and decoded by the codec."""
 
     name = "vocoder"
+    words = ()
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]

@@ -63,6 +63,7 @@ class WordsTask:
         self.run, self.config = run, CONFIGS[run.model]
         self.count = parse_options(WordsOptions, run).batch
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
+        self.words = self.tokenizer.words
         targets = self._targets(world.sample_scenes(2, seed=0))
         self.classes = {name: len(world.LABEL_NAMES[name.split("-")[0]]) for name in targets}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import subprocess
@@ -87,6 +88,41 @@ def test_resumed_training_is_the_same_to_the_bit(folder: Path) -> None:
     halves = run(folder, "halves")
     assert whole.keys() == halves.keys()
     assert [name for name in whole if not torch.equal(whole[name], halves[name])] == []
+
+
+def test_a_run_goes_on_only_as_what_it_was_started_for(folder: Path) -> None:
+    begin, other = (write_checkpoint(folder / f"{name}.safetensors", DEBUG, seed=ord(name)) for name in "ab")
+    run(folder, "origin", steps=1, **{"options.init": begin})
+    last = folder / "origin" / "last.safetensors"
+    kept = last.read_bytes()
+    for more, told in (
+        ({"options.init": other}, "init: .* there, .* here"),
+        ({"options.init": begin, "seed": 9}, r"another run \(seed: 0 there, 9 here\)\. .* name another folder, out="),
+        ({}, "init: .* there,  here"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            run(folder, "origin", steps=2, **more)
+    assert last.read_bytes() == kept
+    # One that was written without this is believed, unless its weights are those of another model.
+    save_file(load_file(last), last, {"step": "1", "seconds": "0.0"})
+    assert not torch.equal(
+        run(folder, "origin", steps=2)["model.dit.noise.up.bias"], load_file(begin)["dit.noise.up.bias"]
+    )
+    with pytest.raises(ValueError, match="belongs to another run, and has another model: "):
+        words = read_config("words", ["model=debug", f"out={folder / 'mixed'}", "options.batch=2"])
+        (folder / "mixed").mkdir()
+        save_file(load_file(last), folder / "mixed" / "last.safetensors", {"step": "1", "seconds": "0.0"})
+        train(make_task(words), words)
+
+
+def test_the_recipe_keeps_runs_of_other_seeds_apart() -> None:
+    path = Path(__file__).parents[2] / "scripts" / "train.py"
+    script = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("recipe", path))
+    sys.modules["recipe"] = script
+    spec.loader.exec_module(script)
+    outs = [script.Recipe("cpu", script.MACHINES["cpu"], "start", model, seed).out for model, seed in
+            (("mini", 8), ("mini", 9), ("base", 9))]  # fmt: skip
+    assert outs == ["runs/cpu", "runs/cpu-seed9", "runs/cpu-base-seed9"]
 
 
 def test_training_lowers_the_loss_and_writes_its_curve_and_sheet(folder: Path) -> None:
@@ -317,7 +353,7 @@ def test_training_does_not_begin_with_another_transformer(folder: Path) -> None:
     path = write_checkpoint(folder / "finer.safetensors", with_patch(DEBUG, "debug", 1), seed=4)
     task = make_task(read_config("cpu", arguments(folder, "finer", **{"options.init": path})))
     with pytest.raises(
-        ValueError, match=r"finer\.safetensors has another transformer than debug: .* is \(.*\) and not"
+        ValueError, match=r"finer\.safetensors has another transformer than debug .*: .* is \(.*\) and not"
     ):
         task.model()
 
@@ -583,6 +619,59 @@ def test_words_keep_their_meaning_when_the_vocabulary_grows(folder: Path) -> Non
     new = SPECIAL + task.tokenizer.words.index("ball")
     same = [row for row in range(SPECIAL + len(task.tokenizer.words)) if row != new]
     assert torch.equal(grown[same], wanted[same]) and not torch.equal(grown[new], wanted[new])
+
+
+def test_a_run_knows_the_words_that_it_learned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one more word before all others it goes on with the right rows, and is published with its own words."""
+    fewer = world.vocabulary()
+    run(folder, "words", steps=1)
+    last, out = folder / "words" / "last.safetensors", folder / "said.safetensors"
+    monkeypatch.setattr(world, "vocabulary", lambda: ("gong", *fewer))
+    task = make_task(read_config("cpu", arguments(folder, "more", **{"options.init": last})))
+    grown, learned = task.model().text.words.weight, load_file(last)["ema.text.words.weight"]
+    assert torch.equal(grown[SPECIAL + 1 :][: len(fewer)], learned[SPECIAL:][: len(fewer)])
+    assert not torch.equal(grown[SPECIAL], learned[SPECIAL])
+    with pytest.raises(ValueError, match=r"belongs to another run \(words: "):
+        run(folder, "words", steps=2)
+    rest = [
+        f"{name}={write_checkpoint(folder / 'rest.safetensors', DEBUG)}" for name in ("decoder", "vocoder", "codec")
+    ]
+    assert main(["export", str(out), f"joint={last}", *rest, "--model", "debug"]) == 0
+    assert read_checkpoint(out).words == tuple(fewer)
+
+
+def test_files_of_something_else_are_refused(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(folder, "else", steps=1)
+    last, good = folder / "else" / "last.safetensors", write_checkpoint(folder / "good.safetensors", DEBUG)
+    codec, out = folder / "codec.safetensors", folder / "refused.safetensors"
+
+    def built(name: str, **options: object) -> torch.nn.Module:
+        given = {"codec": codec, "text": "", **options} if name == "cpu" else {"codec": codec, **options}
+        return make_task(read_config(name, ["model=debug", *(f"options.{k}={v}" for k, v in given.items())])).model()
+
+    with pytest.raises(ValueError, match=r"last\.safetensors holds no fitted codec of debug"):
+        built("cpu", codec=last)
+    with pytest.raises(ValueError, match="holds nothing of a detector"):
+        built("stills", init=last)
+    with pytest.raises(ValueError, match=r"holds no weights named vae\.decoder\."):
+        built("decoder", init=last)
+    with pytest.raises(ValueError, match="holds no remade clips"):
+        built("decoder", pairs=good)
+    with pytest.raises(ValueError, match="no such file"):
+        built("decoder", pairs=folder / "nowhere.safetensors")
+    with pytest.raises(ValueError, match="is no run of stills"):
+        built("detector", stills=last)
+    kept = read_checkpoint(good)
+    tensors = {k: v + 1 if k == "video.codec.mean" else v for k, v in kept.tensors.items()}
+    other = folder / "fitted-again.safetensors"
+    save_checkpoint(other, DEBUG, kept.words, tensors, licence="none", metrics={})
+    begun = built("decoder", init=other).vae
+    assert torch.equal(begun.codec.mean, load_file(codec)["video.codec.mean"])
+    assert torch.equal(begun.decoder.enter.weight, kept.tensors["video.decoder.enter.weight"].float())
+    for joint, model in ((codec, "debug"), (last, "mini")):
+        parts = [f"joint={joint}", *(f"{name}={good}" for name in ("decoder", "vocoder", "codec"))]
+        assert main(["export", str(out), *parts, "--model", model]) == 2 and not out.exists()
+        assert f"do not make a whole {model}" in caplog.text
 
 
 def test_noise_levels_follow_what_they_are_told() -> None:
