@@ -464,6 +464,18 @@ def test_a_shard_of_another_world_is_refused(folder: Path, monkeypatch: pytest.M
     more = make_task(read_config("cpu", arguments(folder, "stale", **{**options, "options.clips": 9})))
     with pytest.raises(ValueError, match="other settings"):
         more.pool.shard(more.buckets[0], 0)
+    shard = task.pool.path(task.buckets[0], 0)
+    parts, captions = load_file(shard), safe_open(shard, "pt").metadata()["captions"]
+    for changed in ({"label.sky": parts["label.sky"].roll(1)}, {"label.action": parts["label.action"].flip(0)}):
+        save_file(parts | changed, shard, {"captions": captions})
+        with pytest.raises(ValueError, match="another world"):
+            task.pool.shard(task.buckets[0], 0)
+    with pytest.raises(ValueError, match="encoded by another codec"):
+        save_file(parts, shard, {"captions": captions, "codec": "another"})
+        task.pool.shard(task.buckets[0], 0)
+    # One that does not tell its codec is older than the question.
+    save_file(parts, shard, {"captions": captions})
+    assert len(task.pool.shard(task.buckets[0], 0).captions) == 8
     monkeypatch.setattr(world.sample, "WATER_SHARE", 0.76)
     again = make_task(read_config("cpu", arguments(folder, "stale", **options)))
     with pytest.raises(ValueError, match="another world"):
