@@ -92,13 +92,18 @@ def export_adapter(out: Path, run: RunConfig) -> None:
 def label(path: Path, evaluation: Path) -> None:
     """Write what an evaluation (its `.json`) measured of a checkpoint into its metadata; the weights stay as they are.
 
-    Raises ValueError when the evaluation has no column of the checkpoint's name.
+    Raises ValueError when the evaluation is none, or has no column of the checkpoint's name.
     """
-    columns = json.loads(evaluation.read_text("utf-8"))
-    if path.stem not in columns:
+    try:
+        columns = json.loads(evaluation.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{evaluation} is not what `evaluate` writes beside its table: {error}") from error
+    own = path.resolve().with_suffix("").as_posix()
+    found = [name for name in columns if own.endswith(f"/{name}")]
+    if not found:
         raise ValueError(f"{evaluation.name} says nothing about {path.stem}; it has {', '.join(columns)}.")
     kept = read_checkpoint(path)
     save_checkpoint(
         path, kept.config, kept.words, kept.tensors, licence=kept.licence,
-        metrics=columns[path.stem],
+        metrics=columns[found[0]],
     )  # fmt: skip
