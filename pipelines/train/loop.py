@@ -84,7 +84,10 @@ class _State:
     def save(self) -> None:
         """Raises FloatingPointError, and keeps what was saved before, when a gradient since then was not finite."""
         if not self.finite:
-            raise FloatingPointError(f"A gradient was not finite, not long before step {self.step}.")
+            raise FloatingPointError(
+                f"A gradient was not finite, not long before step {self.step}. What was saved before is kept: start "
+                "the same command again, with lower rates (adam_rate, muon_rate) if it comes back."
+            )
         progress = checkpoint.Progress(self.step, self.seconds)
         path = self.out / "last.safetensors"
         checkpoint.save(path, self.model, self.optimizers, self.ema, progress, self.origin)

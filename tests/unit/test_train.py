@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -797,6 +798,43 @@ def test_a_command_without_its_arguments_says_its_usage(
 ) -> None:
     assert main(arguments) == 2
     assert caplog.text.endswith(f"Write: python -m kinetophone.pipelines.train {usage}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["cpu", "--model", "coarse"], "The command cpu does not read --model. Write: .* cpu .key=value"),
+        (["cpu", "steps=1", "--steps", "7"], "cpu does not read --steps"),
+        (["fill", "cpu", "--compile"], "fill does not read --compile"),
+        (["soup", "a", "b", "c", "--jobs", "2"], "soup does not read --jobs"),
+        (["fit", "a", "--clips", "20"], "fit does not read --clips"),
+        (["label", "x.safetensors", "nowhere.json"], "No such file .*nowhere.json"),
+        (["label", "x.safetensors", str(Path(__file__))], "is not what `evaluate` writes"),
+        (
+            ["average", "nodir/out.safetensors", "nowhere.safetensors"],
+            "nowhere.safetensors cannot be read: there is no",
+        ),
+        (["bare.yaml"], "bare.yaml needs out"),
+        (["bare.yaml", "out=a"], "The task joint needs options.codec"),
+        (["broken.yaml"], "broken.yaml cannot be read: "),
+        (["list.yaml"], "list.yaml must be {key: value}"),
+    ],
+)
+def test_a_command_that_cannot_be_says_why(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("bare", "task: joint\nsteps: 3\n"), ("broken", "task: [joint\n"), ("list", "- task\n")):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    assert main(arguments) == 2 and re.search(told, caplog.text)
+
+
+def test_a_run_that_diverges_says_so_and_keeps_what_it_had(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(folder, "diverges", steps=1)
+    kept = (folder / "diverges" / "last.safetensors").read_bytes()
+    assert main(["cpu", *arguments(folder, "diverges", steps=2, **{"options.audio_weight": "1e38"})]) == 2
+    assert "A gradient was not finite, not long before step 2. What was saved before is kept" in caplog.text
+    assert (folder / "diverges" / "last.safetensors").read_bytes() == kept
 
 
 def test_the_help_of_the_command_line_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
