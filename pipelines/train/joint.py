@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,7 @@ class JointOptions:
     says how many each has, or all, with so many `clips`; `cuts` is the share of steps with clips in two shots, from the
     first `twins` shards, of buckets of at least `CUT_STEPS` steps. A run begins with `first_shards` of each bucket,
     takes in another every `steps_per_shard` steps, and renders what is missing itself; with `wait` it leaves that to
-    `train fill` in other processes, and takes in what these have done.
+    `train fill` in other processes, and takes in what these have done: which clips a step sees then depends on when.
     `favour` says how much likelier than others clips are drawn that show what is hard to get right, by label and class:
     `{action: {hover: 2.5}, count: {two: 2}}`; objects count by the first, and several such things multiply.
     Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
@@ -268,9 +269,11 @@ class JointTask:
         return cut_clips(sides, drawn, turned, spans, grid, generator)
 
     def _rendered(self, bucket: Bucket, twin: bool) -> int:
-        """How many shards of a bucket there are to draw from: one more than before, where that is on disk."""
+        """How many shards of a bucket there are to draw from: all on disk at first, then one more at a time."""
         held = self._clips[bucket.name, twin].shards if (bucket.name, twin) in self._clips else 0
-        return max(self.options.first_shards, held + self.pool.path(bucket, held, twin).is_file())
+        new = range(held, held + 1) if held else range(self.options.shards_of(bucket.name))
+        there = itertools.takewhile(lambda index: self.pool.path(bucket, index, twin).is_file(), new)
+        return max(self.options.first_shards, held + len(list(there)))
 
     def _held(self, bucket: Bucket, ready: int, twin: bool = False) -> Clips:
         """The clips of a bucket in memory, the first `ready` shards at least."""

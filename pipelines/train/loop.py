@@ -23,6 +23,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from tqdm import tqdm
 
 from ..model.ops import best_cpu_dtype
+from ..weights.checkpoint import replacing
 from . import checkpoint
 from .config import RunConfig
 from .task import Forward, Task, Values, seed_of, training_device
@@ -62,6 +63,8 @@ def train(task: Task, config: RunConfig) -> nn.Module:
         if last.is_file():
             done = checkpoint.load(last, model, optimizers, ema, origin)
             log.info("resumed %s at step %d", last, done.step)
+        if place.rank == 0:
+            _cut_rows(out / "loss.csv", done.step)
         finite = torch.ones((), dtype=torch.bool, device=place.device)
         _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out, origin, finite))
         with torch.no_grad():
@@ -261,6 +264,15 @@ def _log_row(path: Path, row: dict[str, float]) -> None:
         if fresh:
             writer.writeheader()
         writer.writerow(row)
+
+
+def _cut_rows(path: Path, step: int) -> None:
+    """Forget what was logged after a step: a run that was killed does those steps again."""
+    if not path.is_file():
+        return
+    head, *rows = path.read_text("utf-8").splitlines(keepends=True)
+    with replacing(path) as partial:
+        partial.write_text("".join([head, *(row for row in rows if int(row.partition(",")[0]) <= step)]), "utf-8")
 
 
 def _plot(path: Path) -> None:

@@ -28,7 +28,10 @@ class Task(Protocol):
         ...
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
-        """The batch of a step: a pure function of its arguments, so that a resumed run continues exactly."""
+        """The batch of a step, of its arguments alone, so that a resumed run continues exactly.
+
+        But of clips that other processes render meanwhile: those are drawn from as they come.
+        """
         ...
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
