@@ -53,11 +53,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("command", help="one of the commands above, or a configuration")
     parser.add_argument("arguments", nargs="*", default=[])
-    parser.add_argument("--model", choices=sorted(CONFIGS), help="fit, export, widen, split: of the family; or mini")
-    parser.add_argument("--clips", type=int, help="evaluate: held-out prompts, in tens; or 500")
-    parser.add_argument("--guidance", type=float, help="evaluate: guidance scale; or 3")
-    parser.add_argument("--steps", type=int, help="evaluate: sampling steps; or 20")
-    parser.add_argument("--bucket", help="evaluate: size of the clips, in latents; or 7x8x14")
+    parser.add_argument("--model", choices=sorted(CONFIGS), help="fit, export, widen, split: which member (mini)")
+    parser.add_argument("--clips", type=int, help="evaluate: held-out prompts, a multiple of 10 (500)")
+    parser.add_argument("--guidance", type=float, help="evaluate: guidance scale (3)")
+    parser.add_argument("--steps", type=int, help="evaluate: sampling steps (20)")
+    parser.add_argument("--bucket", help="evaluate: size of the clips, in latents (7x8x14)")
     parser.add_argument("--few", type=int, help="evaluate: so few steps too, for the last checkpoint")
     parser.add_argument("--turbo", type=Path, help="evaluate: this adapter too, for the last checkpoint")
     parser.add_argument(
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         command = _COMMANDS.get(name, _COMMANDS[_CONFIG])
         command.check(name, len(arguments), flags)
-        command.run(arguments if name in _COMMANDS else [name, *arguments], **flags)
+        command.run([name, *arguments] if command.run is _train else arguments, **flags)
     except (ValueError, OSError, FloatingPointError) as error:
         logging.error("%s", error)
         return 2

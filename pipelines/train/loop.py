@@ -267,12 +267,13 @@ def _log_row(path: Path, row: dict[str, float]) -> None:
 
 
 def _cut_rows(path: Path, step: int) -> None:
-    """Forget what was logged after a step: a run that was killed does those steps again."""
+    """Forget what was logged after a step, and half a row: a run that was killed does those steps again."""
     if not path.is_file():
         return
-    head, *rows = path.read_text("utf-8").splitlines(keepends=True)
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    kept = [row for row in lines[1:] if int(row.partition(b",")[0]) <= step]
     with replacing(path) as partial:
-        partial.write_text("".join([head, *(row for row in rows if int(row.partition(",")[0]) <= step)]), "utf-8")
+        partial.write_bytes(b"".join(lines[:1] + kept))
 
 
 def _plot(path: Path) -> None:
