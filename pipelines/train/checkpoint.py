@@ -1,4 +1,4 @@
-"""Training state on disk, safetensors only: weights, averaged weights, optimiser moments and the step.
+"""Training state on disk, safetensors only: weights, averaged weights, optimiser moments, the step, and what for.
 
 Tensors are stored whole, by parameter name, so that any number of processes can resume what any other number wrote.
 """

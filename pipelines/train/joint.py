@@ -269,9 +269,9 @@ class JointTask:
         return cut_clips(sides, drawn, turned, spans, grid, generator)
 
     def _rendered(self, bucket: Bucket, twin: bool) -> int:
-        """How many shards of a bucket there are to draw from: all on disk at first, then one more at a time."""
+        """How many shards of a bucket there are to draw from: all that follow one another on disk."""
         held = self._clips[bucket.name, twin].shards if (bucket.name, twin) in self._clips else 0
-        new = range(held, held + 1) if held else range(self.options.shards_of(bucket.name))
+        new = range(held, self.options.shards_of(bucket.name))
         there = itertools.takewhile(lambda index: self.pool.path(bucket, index, twin).is_file(), new)
         return max(self.options.first_shards, held + len(list(there)))
 
