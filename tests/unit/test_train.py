@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -122,14 +123,47 @@ def test_a_run_goes_on_only_as_what_it_was_started_for(folder: Path) -> None:
         train(make_task(words), words)
 
 
-def test_the_recipe_keeps_runs_of_other_seeds_apart() -> None:
+@pytest.fixture(scope="module")
+def recipe():
+    """The script that trains the built-in model again."""
     path = Path(__file__).parents[2] / "scripts" / "train.py"
     script = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("recipe", path))
     sys.modules["recipe"] = script
     spec.loader.exec_module(script)
-    outs = [script.Recipe("cpu", script.MACHINES["cpu"], "start", model, seed).out for model, seed in
-            (("mini", 8), ("mini", 9), ("base", 9))]  # fmt: skip
+    return script
+
+
+def test_the_recipe_keeps_runs_of_other_seeds_apart(recipe) -> None:
+    outs = [
+        recipe.Recipe("cpu", recipe.MACHINES["cpu"], "start", model, seed).out
+        for model, seed in (("mini", 8), ("mini", 9), ("base", 9))
+    ]
     assert outs == ["runs/cpu", "runs/cpu-seed9", "runs/cpu-base-seed9"]
+
+
+@pytest.mark.parametrize("machine", ["cpu", "gpu", "debug", "debug-gpu"])
+def test_the_recipe_says_nothing_that_a_task_does_not_read(
+    recipe, machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is read before the codec, which is not there."""
+    begun: list[list[str]] = []
+
+    def begin(self, *arguments: str, accelerated: bool = True) -> subprocess.Popen:
+        begun.append(list(arguments))
+        return SimpleNamespace(wait=lambda: 0, terminate=lambda: None, returncode=0, args=[])
+
+    monkeypatch.setattr(recipe.Recipe, "_begin", begin)
+    monkeypatch.chdir(tmp_path)
+    made = recipe.Recipe(machine, recipe.MACHINES[machine], "nowhere.safetensors", "mini", 8)
+    for leg in (made.first, made.second, made.third):
+        leg()
+    runs = [given[given[0] == "fill" :] for given in begun if given[0] in ("fill", "cpu", "decoder", "distill")]
+    pairs = "options.buckets={4x8x14: 1.0}"
+    runs += [["cpu", *given[3:], pairs] for given in begun if given[0] == "pairs"]
+    assert {given[0] for given in runs} == {"cpu", "distill", *(["decoder"] if made.machine.decoder else [])}
+    for name, *overrides in runs:
+        with pytest.raises(ValueError, match="No fitted codec at "):
+            make_task(read_config(name, overrides))
 
 
 def test_training_lowers_the_loss_and_writes_its_curve_and_sheet(folder: Path) -> None:
