@@ -163,8 +163,10 @@ def random_weights(name: str) -> str:
     from kinetophone.pipelines.model.config import DEBUG
 
     path = ROOT / "runs" / name / "start.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return str(write_checkpoint(path, DEBUG).relative_to(ROOT))
+    if not path.is_file():
+        # They are others each time, and what was begun with some does not go on with others.
+        write_checkpoint(path, DEBUG)
+    return str(path.relative_to(ROOT))
 
 
 @dataclass(frozen=True)

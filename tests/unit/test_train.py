@@ -141,6 +141,14 @@ def test_the_recipe_keeps_runs_of_other_seeds_apart(recipe) -> None:
     assert outs == ["runs/cpu", "runs/cpu-seed9", "runs/cpu-base-seed9"]
 
 
+def test_the_recipe_goes_on_with_the_random_weights_that_it_began_with(
+    recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "ROOT", tmp_path)
+    begun, again = (read_checkpoint(tmp_path / recipe.random_weights("debug")).digest for _ in range(2))
+    assert begun == again
+
+
 @pytest.mark.parametrize("machine", ["cpu", "gpu", "debug", "debug-gpu"])
 def test_the_recipe_says_nothing_that_a_task_does_not_read(
     recipe, machine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
