@@ -84,16 +84,17 @@ class Machine:
 
 # That a CPU has, unless told.
 HOURS = 6.0
+SEED = 8
 # Minutes that a leg trains at least, however long it rendered.
 SHORTEST = 0.02
-# So few clips that rendering them takes a minute, without a compiler.
-FEW = ("options.clips=4", "options.compile_renderer=false")
+# So few clips in a shard that rendering them takes a minute, without a compiler.
+FEW = "options.clips=4"
 CORES = os.cpu_count() or 2
 # So many processes keep an accelerator busy with rendering.
 RENDERERS = 6
 DEBUG = Machine(
     joint=0.02, leg=0, decoder=0.02, distill=0.02, batch=2, clips=10, shards=1, early=1, twins=1, workers=1,
-    extra=("precision=fp32", *FEW), debug=True,
+    extra=("precision=fp32", "options.compile_renderer=false"), debug=True,
 )  # fmt: skip
 MACHINES = {
     # In an hour.
@@ -118,7 +119,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, help="how long a CPU may take; default 6")
     parser.add_argument("--start", default=MINI, help="weights to start from")
     parser.add_argument("--batch", type=int, help="clips in a batch, where the machine's own are too many")
-    parser.add_argument("--seed", type=int, default=8, help="of clips and noise; the weights that ship saw 0 to 7")
+    parser.add_argument("--seed", type=int, default=SEED, help="of clips and noise; the weights that ship saw 0 to 7")
     options = parser.parse_args()
     machine = MACHINES[options.machine]
     if options.batch is not None:
@@ -162,13 +163,15 @@ def random_weights(name: str) -> str:
     from kinetophone.pipelines.model.config import DEBUG
 
     path = ROOT / "runs" / name / "start.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return str(write_checkpoint(path, DEBUG).relative_to(ROOT))
+    if not path.is_file():
+        # They are others each time, and what was begun with some does not go on with others.
+        write_checkpoint(path, DEBUG)
+    return str(path.relative_to(ROOT))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The three legs on one machine; all lands below `runs/<name>`, or, of other models than MINI, `<name>-<model>`."""
+    """The three legs on one machine; all lands below `runs/<name>`, with model and seed where they are others."""
 
     name: str
     machine: Machine
@@ -178,7 +181,8 @@ class Recipe:
 
     @property
     def out(self) -> str:
-        return f"runs/{self.name}" if self.model in ("mini", "debug") else f"runs/{self.name}-{self.model}"
+        model = "" if self.model in ("mini", "debug") else f"-{self.model}"
+        return f"runs/{self.name}{model}" + (f"-seed{self.seed}" if self.seed != SEED else "")
 
     def first(self) -> None:
         """Render, and with an accelerator begin to train: the pool opens up as training goes on."""
@@ -286,7 +290,8 @@ class Recipe:
         ]  # fmt: skip
 
     def _pool(self) -> list[str]:
-        return [f"options.pool={self.out}/pool", f"options.pool_seed={self.seed}"]
+        few = [FEW] if self.machine.debug else []
+        return [f"options.pool={self.out}/pool", f"options.pool_seed={self.seed}", *few]
 
     def _common(self) -> list[str]:
         """What all training runs have in common."""

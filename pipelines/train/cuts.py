@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import random
+import re
 from dataclasses import replace
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from .. import world
 from ..clock import Grid
 from ..model.spans import span_weights
+from ..world.caption import OMITTED
 
 SKIES = len(world.LABEL_NAMES["sky"])
 LONGEST_BLEND = 1.0
@@ -47,10 +49,15 @@ def spliced(first: Tensor, second: Tensor, spans: Tensor, grid: Grid) -> Tensor:
 
 
 def names_sky(caption: str) -> bool:
-    """Whether a caption says which sky there is."""
-    return any(phrase in caption for phrase in _sky_phrases())
+    """Whether a caption says which sky there is, in whole phrases or without their small words."""
+    said = f" {_without_small_words(caption)} "
+    return any(phrase in said for phrase in _sky_phrases())
 
 
 @functools.cache
 def _sky_phrases() -> tuple[str, ...]:
-    return tuple(phrase for phrases in world.phrases()["sky"] for phrase in phrases)
+    return tuple(f" {_without_small_words(phrase)} " for phrases in world.phrases()["sky"] for phrase in phrases)
+
+
+def _without_small_words(text: str) -> str:
+    return " ".join(word for word in re.findall(r"\w+|[^\w\s]", text) if word not in OMITTED)

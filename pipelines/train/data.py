@@ -6,20 +6,19 @@ beforehand, or continued, and training sees the same clips.
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import world
 from ..clock import Grid
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
+from ..weights.checkpoint import digest_of, opened, write_tensors
 from .cuts import under_another_sky
 from .fill import wait_for
 from .task import seed_of
@@ -75,6 +74,12 @@ class Codec:
     video: VideoAutoencoder
     audio: AudioAutoencoder
 
+    @functools.cached_property
+    def digest(self) -> str:
+        """The hash of its tensors: a codec reads nothing in the latents of another."""
+        parts = {"video.codec": self.video.codec, "audio.codec": self.audio.codec}
+        return digest_of({f"{k}.{name}": x.cpu() for k, part in parts.items() for name, x in part.state_dict().items()})
+
     @property
     def device(self) -> torch.device:
         return self.video.codec.mean.device
@@ -98,19 +103,21 @@ class ClipPool:
             wait_for(path)
         elif not path.is_file():
             self.render(bucket, index, twin)
-        with safe_open(path, framework="pt") as file:
-            captions = json.loads(file.metadata()["captions"])
-            self._check(path, captions, bucket, index, twin)
-            parts = {name: file.get_tensor(name) for name in file.keys()}
+        with opened(path) as file:
+            told, parts = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
         labels = {name.removeprefix(LABEL): parts.pop(name) for name in list(parts) if name.startswith(LABEL)}
         if parts.keys() | {"captions", "labels"} != {field.name for field in fields(Shard)}:
             raise ValueError(f"{path} was written by an older version. Delete it, and what is beside it.")
-        return Shard(captions=captions, labels=labels, **parts)
+        if told.get("codec", self.codec.digest) != self.codec.digest:
+            raise ValueError(f"{path} was encoded by another codec. Name that one, or another options.pool=FOLDER.")
+        shard = Shard(captions=json.loads(told.get("captions", "[]")), labels=labels, **parts)
+        self._check(path, shard, bucket, index, twin)
+        return shard
 
     @torch.no_grad()
     def render(self, bucket: Bucket, index: int, twin: bool = False) -> None:
         """Render and encode the clips of one shard, and keep them."""
-        grid, groups, originals = self.codec.grid, self._groups(bucket, index), self.scenes(bucket, index)
+        grid, originals = self.codec.grid, self.scenes(bucket, index)
         batches = [under_another_sky(scenes) for scenes in originals] if twin else originals
         # Pictures all at once, which an accelerator wants; sounds have noise of their own in each group.
         base = render_frames(grid, bucket, world.Scenes.joined(batches), self.fast, self.codec.device)
@@ -123,25 +130,29 @@ class ClipPool:
             "classes": classes,
             "moments": moments,
         }
-        for name, value in world.labels(whole).items():
-            if name != "sound":
-                parts[LABEL + name] = value if value.ndim == 1 else value[:, 0]
-        told = [clip_captions(scenes, seed) for scenes, (_, seed) in zip(batches, groups, strict=True)]
-        self._write(self.path(bucket, index, twin), parts, [captions for group in told for captions in group])
+        parts |= {LABEL + name: value for name, value in clip_labels(whole).items()}
+        captions = json.dumps(self._captions(bucket, index, originals, twin))
+        metadata = {"captions": captions, "codec": self.codec.digest}
+        write_tensors(self.path(bucket, index, twin), {k: part.contiguous() for k, part in parts.items()}, metadata)
 
     def scenes(self, bucket: Bucket, index: int) -> list[world.Scenes]:
         """The scenes of a shard, in the groups that it was rendered in."""
         return [clip_scenes(self.codec.grid, bucket, count, seed) for count, seed in self._groups(bucket, index)]
 
-    def _check(self, path: Path, captions: list[list[str]], bucket: Bucket, index: int, twin: bool) -> None:
-        """Raise ValueError for a shard that was rendered from other scenes: its classes would be wrong."""
-        count, seed = self._groups(bucket, index)[0]
-        scenes = clip_scenes(self.codec.grid, bucket, count, seed)
-        expected = clip_captions(under_another_sky(scenes) if twin else scenes, seed)
-        if len(captions) != self.clips or captions[:count] != expected:
+    def _check(self, path: Path, shard: Shard, bucket: Bucket, index: int, twin: bool) -> None:
+        """Raise ValueError for a shard of other scenes, by their captions and labels: its classes would be wrong."""
+        scenes = self.scenes(bucket, index)
+        labels = clip_labels(world.Scenes.joined(scenes))
+        same = shard.labels.keys() == labels.keys() and all(torch.equal(shard.labels[k], labels[k]) for k in labels)
+        if not same or shard.captions != self._captions(bucket, index, scenes, twin):
             raise ValueError(
                 f"{path} was rendered for another world, or with other settings. Delete it, and what is beside it."
             )
+
+    def _captions(self, bucket: Bucket, index: int, originals: list[world.Scenes], twin: bool) -> list[list[str]]:
+        told = [under_another_sky(scenes) if twin else scenes for scenes in originals]
+        groups = zip(told, self._groups(bucket, index), strict=True)
+        return [captions for scenes, (_, seed) in groups for captions in clip_captions(scenes, seed)]
 
     def _groups(self, bucket: Bucket, index: int) -> list[tuple[int, int]]:
         """Size and seed of each group of scenes of a shard."""
@@ -152,13 +163,6 @@ class ClipPool:
             )
             for start in range(0, self.clips, RENDER_BATCH)
         ]
-
-    def _write(self, path: Path, parts: dict[str, Tensor], captions: list[list[str]]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        tensors = {name: part.contiguous() for name, part in parts.items()}
-        save_file(tensors, partial, {"captions": json.dumps(captions)})
-        os.replace(partial, path)
 
 
 def render_frames(
@@ -180,6 +184,12 @@ def clip_captions(scenes: world.Scenes, seed: int) -> list[list[str]]:
     """The captions of each scene, several ways to say it."""
     variants = [world.captions(scenes, seed=seed_of(seed, k)) for k in range(CAPTIONS_PER_CLIP)]
     return [list(texts) for texts in zip(*variants, strict=True)]
+
+
+def clip_labels(scenes: world.Scenes) -> dict[str, Tensor]:
+    """Labels `[N]` of scenes and of their first objects, by name; sounds may be several at once, and are left out."""
+    told = {name: value for name, value in world.labels(scenes).items() if name != "sound"}
+    return {name: value if value.ndim == 1 else value[:, 0].contiguous() for name, value in told.items()}
 
 
 def cell_truths(grid: Grid, bucket: Bucket, scenes: world.Scenes) -> tuple[Tensor, Tensor]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import functools
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .. import world
 from ..model.config import CONFIGS
 from ..vae.video import VideoAutoencoder
-from .checkpoint import load_part
-from .config import RunConfig
+from ..weights.checkpoint import opened, write_tensors
+from .checkpoint import fill, load_part
+from .config import RunConfig, at_least, parse_options
 from .fill import unclaimed
 from .joint import load_codec
 from .sheet import contact_sheet
@@ -30,6 +30,27 @@ CELLS = (32, 56)
 LATENT_NOISE = 0.25
 # How much squared errors count beside absolute ones, which alone would forget rain.
 SQUARED = 8.0
+
+
+@dataclass(frozen=True)
+class DecoderOptions:
+    """What such a run reads from its configuration.
+
+    There are `crops` crops of `side` pixels in the folder `pool`; a run draws batches of `batch`. It begins with the
+    decoder of `init`, and `pairs` are clips as a transformer remade them (`pairs.py`).
+    """
+
+    codec: str
+    init: str = ""
+    pairs: str = ""
+    pool: str = "runs/crops"
+    batch: int = 4
+    crops: int = 384
+    side: int = 128
+    compile_renderer: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(1, batch=self.batch, crops=self.crops, side=self.side)
 
 
 class DecoderModel(nn.Module):
@@ -52,20 +73,16 @@ class DecoderTask:
     """
 
     name = "decoder"
+    words = ()
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
-        self.count = int(run.options.get("batch", 4))
-        self.crops = int(run.options.get("crops", 384))
-        self.side = int(run.options.get("side", 128))
-        self.folder = Path(run.options.get("pool", "runs/crops"))
-        self.fast = bool(run.options.get("compile_renderer", False))
+        self.options = o = parse_options(DecoderOptions, run)
+        self.count, self.crops, self.side = o.batch, o.crops, o.side
         self.device = training_device()
-        self.codec = load_codec(self.config, Path(run.options["codec"]))
+        self.codec = load_codec(self.config, Path(o.codec))
         self.codec.video.to(self.device)
-        pairs = run.options.get("pairs")
-        latents = load_file(Path(pairs)) if pairs else {}
-        self.pairs = {name: latent[:, :, :STEPS].to(self.device) for name, latent in latents.items()}
+        self.pairs = self._read_pairs(Path(o.pairs)) if o.pairs else {}
         self._read: set[int] = set()
 
     def model(self) -> DecoderModel:
@@ -73,9 +90,10 @@ class DecoderTask:
         vae = VideoAutoencoder(self.config.video, self.config.grid)
         vae.codec.load_state_dict(self.codec.video.codec.state_dict())
         vae.decoder.reset_parameters()
-        if init := self.run.options.get("init"):
-            # The codec is frozen: a checkpoint of this task holds the decoder alone.
-            vae.load_state_dict(load_part(Path(init), "vae.", "video."), strict=False)
+        if self.options.init:
+            # The decoder alone: the codec is that of `options.codec`, also where the checkpoint has another.
+            weights = load_part(Path(self.options.init), "vae.decoder.", "video.decoder.")
+            fill(vae.decoder, weights, f"{self.options.init} has another decoder than {self.config.name}")
         return DecoderModel(vae)
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
@@ -93,7 +111,7 @@ class DecoderTask:
         """Render the crops that are missing; other processes may do the same."""
         paths = {self._path(index): index for index in range(self.crops)}
         for path in unclaimed(paths):
-            self._write(path, self._render(paths[path]))
+            write_tensors(path, {"pixels": self._render(paths[path])})
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:
         made, wanted = forward(batch["latent"]).float(), batch["pixels"]
@@ -114,6 +132,13 @@ class DecoderTask:
             made = model(self.codec.video.encode(pixels))
         pairs = torch.stack((pixels, made), 1).flatten(0, 1)
         contact_sheet(pairs / 2 + 0.5, folder / f"sheet-{step:06d}.png", columns=5, scale=1)
+
+    def _read_pairs(self, path: Path) -> Batch:
+        """Clips as `make_pairs` wrote them. Raises ValueError for anything else."""
+        with opened(path) as file:
+            if set(file.keys()) != {"made", "clean"}:
+                raise ValueError(f"{path} holds no remade clips: make some with `pairs`.")
+            return {name: file.get_tensor(name)[:, :, :STEPS].to(self.device) for name in file.keys()}
 
     def _remade(self, g: torch.Generator) -> Batch:
         """Windows of clips as a transformer remade them, and the base video wanted of each."""
@@ -149,18 +174,12 @@ class DecoderTask:
         """Crop `[3, F, side, side]` uint8, from its file, rendered when missing."""
         path = self._path(index)
         if not path.is_file():
-            self._write(path, self._render(index))
-        return load_file(path)["pixels"]
-
-    @staticmethod
-    def _write(path: Path, pixels: Tensor) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}")
-        save_file({"pixels": pixels}, partial)
-        os.replace(partial, path)
+            write_tensors(path, {"pixels": self._render(index)})
+        with opened(path) as file:
+            return file.get_tensor("pixels")
 
     def _path(self, index: int) -> Path:
-        return self.folder / f"{self.side}-{self.run.seed}-{index:05d}.safetensors"
+        return Path(self.options.pool) / f"{self.side}-{self.run.seed}-{index:05d}.safetensors"
 
     def _render(self, index: int) -> Tensor:
         """A random window of a random scene `[3, F, side, side]`, mostly where an object is."""
@@ -177,8 +196,9 @@ class DecoderTask:
             corner = (middle - size / 2).clamp(torch.zeros(2), 1 - size)
         window = tuple(torch.cat((corner, corner + size)).tolist())
         frames = world.render(
-            scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.fast, device=self.device
-        )
+            scenes, motion, times, self.side, self.side, window=window, samples=2, fast=self.options.compile_renderer,
+            device=self.device,
+        )  # fmt: skip
         return frames[0].transpose(0, 1).mul(255).round().byte().cpu().contiguous()
 
 

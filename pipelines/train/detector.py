@@ -16,7 +16,7 @@ from .. import world
 from .checkpoint import load_averaged
 
 # The one that measures all weights that land: tables of different days can be compared.
-LANDED = Path("benchmarks/detector.safetensors")
+LANDED = Path(__file__).parents[2] / "benchmarks" / "detector.safetensors"
 SCENE = ("sky", "ground", "weather")
 ACTS = ("shape", "action", "direction")
 WIDTH = 96

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from ..sampling.guidance import Guidance
 from ..sampling.schedule import shift_sigma
 from ..types import AVLatent
 from ..weights.adapter import DOWN, PREFIX, UP, read_adapter
-from .config import RunConfig
+from .config import RunConfig, at_least
 from .joint import JointModel, JointOptions, JointTask, broadcast, noised, weighted_error
 from .levels import AVLevels, draw_levels
 from .loop import compile_layers
@@ -44,12 +43,11 @@ class DistillOptions(JointOptions):
     rank: int = 32
     adapter: str = ""
 
-    @classmethod
-    def parse(cls, data: dict[str, Any]) -> JointOptions:
-        """As for a joint run; what has no effect here raises ValueError too."""
-        if idle := sorted(set(data) & set(WITHOUT_EFFECT)):
-            raise ValueError(f"Distillation has no use for {', '.join(idle)}: leave it out.")
-        return super().parse(data)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, turbo_steps=self.turbo_steps, rank=self.rank)
+        if not self.init:
+            raise ValueError("Distillation needs weights to learn from: options.init=PATH.")
 
 
 class LowRank(nn.Module):
@@ -84,9 +82,9 @@ class DistillTask(JointTask):
     options_type = DistillOptions
 
     def __init__(self, run: RunConfig) -> None:
+        if idle := sorted(set(run.options) & set(WITHOUT_EFFECT)):
+            raise ValueError(f"Distillation has no use for {', '.join(idle)}: leave it out.")
         super().__init__(run)
-        if not self.options.init:
-            raise ValueError("Distillation needs weights to learn from: options.init=PATH.")
 
     def model(self) -> JointModel:
         model = super().model().requires_grad_(False)

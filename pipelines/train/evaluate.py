@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import multiprocessing
+import re
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,8 +29,10 @@ from ..sampling.noise import draw_noise
 from ..sampling.schedule import flow_schedule
 from ..types import AVLatent, TextContext
 from ..weights.adapter import read_adapter
+from ..weights.checkpoint import replacing
 from ..weights.load import Models, load_models
-from .data import Bucket, base_times, clip_scenes
+from .config import at_least
+from .data import Bucket, clip_scenes, render_frames, render_sound
 from .detector import load_detector
 from .measure import Clips, Meter, Tally, frechet
 from .task import seed_of, training_device
@@ -83,11 +86,14 @@ class Settings:
 def evaluate(out: Path, weights: list[Path], detector: Path, settings: Settings) -> str:
     """Measure everything, write `out` (Markdown) and sample sheets beside it, and return the table.
 
-    Raises ValueError for less than one job, and for a bucket that is none.
+    Raises ValueError for settings that cannot be, and for a file that is named twice.
     """
     Bucket.parse(settings.bucket)
-    if settings.jobs < 1:
-        raise ValueError(f"The work needs at least one process; got {settings.jobs} jobs.")
+    at_least(1, jobs=settings.jobs, steps=settings.steps)
+    at_least(0, few=settings.few)
+    if settings.clips < BATCH or settings.clips % BATCH:
+        raise ValueError(f"Prompts are measured in batches of {BATCH}: clips must be a multiple; got {settings.clips}.")
+    columns_of(weights)
     share = functools.partial(_measure_share, out, weights, detector, settings)
     if settings.jobs > 1:
         with ProcessPoolExecutor(settings.jobs, multiprocessing.get_context("spawn")) as pool:
@@ -101,14 +107,30 @@ def evaluate(out: Path, weights: list[Path], detector: Path, settings: Settings)
             tally.join(more[name])
     measured = measures(tallies, torch.cat(reference.features))
     text = table(measured, list(tallies), settings)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, "utf-8")
     columns = {
         name: {row: round(values[index], 3) for row, _, values in measured if not math.isnan(values[index])}
         for index, name in enumerate(tallies)
     }
-    out.with_suffix(".json").write_text(json.dumps(columns, indent=1), "utf-8")
+    for path, content in ((out, text), (out.with_suffix(".json"), json.dumps(columns, indent=1))):
+        with replacing(path) as partial:
+            partial.write_text(content, "utf-8")
     return text
+
+
+def columns_of(weights: list[Path]) -> dict[str, Path]:
+    """What the columns of checkpoints are called: by their file, and by as many folders as tell them apart.
+
+    Raises ValueError for a file that is named twice.
+    """
+    files = [path.resolve().with_suffix("").parts for path in weights]
+    if twice := [str(path) for path, own in zip(weights, files, strict=True) if files.count(own) > 1]:
+        raise ValueError(f"{' and '.join(twice)} are one file: name each once.")
+
+    def name(own: tuple[str, ...]) -> str:
+        ends = (own[-parts:] for parts in range(1, len(own) + 1))
+        return "/".join(next(end for end in ends if sum(other[-len(end) :] == end for other in files) == 1))
+
+    return {name(own): path for path, own in zip(weights, files, strict=True)}
 
 
 def _measure_share(
@@ -118,7 +140,7 @@ def _measure_share(
     if settings.jobs > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // settings.jobs))
     device = training_device()
-    models = {path.stem if path.is_file() else str(path): load_models(path, device) for path in weights}
+    models = {name: load_models(path, device) for name, path in columns_of(weights).items()}
     first = next(iter(models.values()))
     meter = Meter(load_detector(detector, first.config.audio.mels).to(device), first.audio, first.config.grid)
     sources: dict[str, Source] = {
@@ -144,7 +166,7 @@ def _measure_share(
             clips = source(case, index)
             meter.measure(clips, case.scenes, tallies[name])
             if index == 0:
-                sheet(clips, meter, out.with_name(f"{out.stem}-{name.replace(', ', '-').replace(' ', '-')}.png"))
+                sheet(clips, meter, out.with_name(f"{out.stem}-{re.sub('[ ,/]+', '-', name)}.png"))
     # Each tensor that travels between processes holds a file open: a thousand are too many.
     for tally in (*tallies.values(), reference):
         tally.features = [torch.cat(tally.features)] if tally.features else []
@@ -155,14 +177,10 @@ def make_case(grid: Grid, settings: Settings, seed: int, device: torch.device | 
     """Random scenes, rendered, with a caption each; clips on `device`, scenes on the CPU."""
     bucket = Bucket.parse(settings.bucket)
     scenes = clip_scenes(grid, bucket, BATCH, seed)
-    motion = world.simulate(scenes)
-    size = (bucket.rows * grid.base_cell, bucket.columns * grid.base_cell)
-    times, fast = base_times(grid, bucket.steps), settings.compile
-    frames = world.render(scenes, motion, times, *size, samples=2, fast=fast, device=device)
-    wave = world.synthesise(scenes, motion, grid.samples(grid.frames(bucket.steps)), grid.sample_rate).to(device)
-    return Case(
-        motion.scenes, Clips(frames * 2 - 1, wave), world.captions(motion.scenes, seed=seed, form=settings.form)
-    )
+    frames = render_frames(grid, bucket, scenes, settings.compile, device).transpose(1, 2)
+    wave = render_sound(grid, bucket, scenes)[:, 0].to(device)
+    moved = world.simulate(scenes).scenes
+    return Case(moved, Clips(frames * 2 - 1, wave), world.captions(moved, seed=seed, form=settings.form))
 
 
 @torch.inference_mode()

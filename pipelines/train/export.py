@@ -7,15 +7,15 @@ import logging
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from .. import world
 from ..model.config import Config
 from ..weights.adapter import DOWN, PREFIX, UP, base_of, save_adapter
-from ..weights.checkpoint import read_checkpoint, save_checkpoint
-from .checkpoint import load_averaged, load_part
-from .config import RunConfig
+from ..weights.checkpoint import Checkpoint, opened, published_words, read_checkpoint, save_checkpoint
+from ..weights.load import build_audio, build_dit, build_text, build_video
+from .checkpoint import check_origin, load_averaged, load_part, read_codec
+from .config import RunConfig, parse_options
 from .distill import DistillOptions
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,15 @@ def export(config: Config, out: Path, parts: dict[str, Path]) -> None:
             for prefix, target in prefixes.items():
                 if key.startswith(prefix):
                     tensors[target + key[len(prefix) :]] = value
-    tensors |= {key: value for key, value in load_file(parts["codec"]).items() if ".codec." in key}
-    digest = save_checkpoint(out, config, tuple(world.vocabulary()), tensors, licence=LICENCE, metrics={})
+    tensors |= read_codec(parts["codec"])
+    words = published_words(parts["joint"]) or tuple(world.vocabulary())
+    try:
+        for build in (build_dit, build_text, build_video, build_audio):
+            build(Checkpoint(config, words, tensors, "", LICENCE, {}))
+    except ValueError as error:
+        given = ", ".join(f"{name}={path}" for name, path in parts.items())
+        raise ValueError(f"{given} do not make a whole {config.name}; is it another --model? {error}") from error
+    digest = save_checkpoint(out, config, words, tensors, licence=LICENCE, metrics={})
     log.info("%s: %.1f MB, %s", out, out.stat().st_size / 1e6, digest)
 
 
@@ -67,10 +74,12 @@ def soup(out: Path, weights: list[Path]) -> None:
 
 def export_adapter(out: Path, run: RunConfig) -> None:
     """Write `out`, the turbo adapter that a run of `distill` has learned, from its averaged weights."""
-    options = DistillOptions.parse(run.options)
-    teacher = read_checkpoint(Path(options.init))
+    options = parse_options(DistillOptions, run)
+    teacher, last = read_checkpoint(Path(options.init)), Path(run.out) / "last.safetensors"
+    with opened(last) as file:
+        check_origin(last, file.metadata() or {}, {"task": run.task, "init": teacher.digest})
     tensors = {}
-    for name, value in load_part(Path(run.out) / "last.safetensors", "dit.").items():
+    for name, value in load_part(last, "dit.").items():
         layer, learned, part = name.partition(".parametrizations.weight.0.")
         if learned:
             tensors[f"{PREFIX}{layer}{UP if part == 'up' else DOWN}"] = value
@@ -83,13 +92,18 @@ def export_adapter(out: Path, run: RunConfig) -> None:
 def label(path: Path, evaluation: Path) -> None:
     """Write what an evaluation (its `.json`) measured of a checkpoint into its metadata; the weights stay as they are.
 
-    Raises ValueError when the evaluation has no column of the checkpoint's name.
+    Raises ValueError when the evaluation is none, or has no column of the checkpoint's name.
     """
-    columns = json.loads(evaluation.read_text("utf-8"))
-    if path.stem not in columns:
+    try:
+        columns = json.loads(evaluation.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{evaluation} is not what `evaluate` writes beside its table: {error}") from error
+    own = path.resolve().with_suffix("").as_posix()
+    found = [name for name in columns if own.endswith(f"/{name}")]
+    if not found:
         raise ValueError(f"{evaluation.name} says nothing about {path.stem}; it has {', '.join(columns)}.")
     kept = read_checkpoint(path)
     save_checkpoint(
         path, kept.config, kept.words, kept.tensors, licence=kept.licence,
-        metrics=columns[path.stem],
+        metrics=columns[found[0]],
     )  # fmt: skip

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from einops import rearrange
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..model.config import Config
 from ..vae.audio import AudioAutoencoder
 from ..vae.linear import LinearCodec
 from ..vae.video import VideoAutoencoder
+from ..weights.checkpoint import write_tensors
 from .data import Bucket, clip_scenes, render_frames, render_sound
 
 log = logging.getLogger(__name__)
@@ -38,12 +37,9 @@ def fit_codec(config: Config, path: Path, fast: bool = False) -> None:
     video.codec.fit(torch.cat(pixels))
     audio.codec.fit(torch.cat(mels))
     _report(config, video, audio)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     tensors = {f"video.codec.{k}": v for k, v in video.codec.state_dict().items()}
     tensors |= {f"audio.codec.{k}": v for k, v in audio.codec.state_dict().items()}
-    save_file(tensors, partial)
-    os.replace(partial, path)
+    write_tensors(path, tensors)
 
 
 def extend_codec(config: Config, narrow: LinearCodec, fast: bool = False) -> LinearCodec:

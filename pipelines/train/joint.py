@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .. import world
@@ -29,9 +28,9 @@ from ..types import AVLatent, TextContext
 from ..vae.audio import AudioAutoencoder
 from ..vae.video import VideoAutoencoder
 from ..weights.checkpoint import published_words
-from .checkpoint import load_part
+from .checkpoint import fill, load_part, read_codec
 from .clips import Clips, Drawn, cut_clips, whole_clips
-from .config import RunConfig
+from .config import RunConfig, at_least, one_of, parse_options
 from .cuts import draw_spans, names_sky
 from .data import CELL_LABELS, Bucket, ClipPool, Codec, Shard
 from .fill import unclaimed
@@ -66,7 +65,7 @@ class JointOptions:
     says how many each has, or all, with so many `clips`; `cuts` is the share of steps with clips in two shots, from the
     first `twins` shards, of buckets of at least `CUT_STEPS` steps. A run begins with `first_shards` of each bucket,
     takes in another every `steps_per_shard` steps, and renders what is missing itself; with `wait` it leaves that to
-    `train fill` in other processes, and takes in what these have done.
+    `train fill` in other processes, and takes in what these have done: which clips a step sees then depends on when.
     `favour` says how much likelier than others clips are drawn that show what is hard to get right, by label and class:
     `{action: {hover: 2.5}, count: {two: 2}}`; objects count by the first, and several such things multiply.
     Cells that show an object count up to 1 + `object_weight` times, less the noisier they are: where noise hides what
@@ -102,25 +101,26 @@ class JointOptions:
     noise_spread: float = 1.0
     sheet_bucket: str = "7x8x14"
 
+    def __post_init__(self) -> None:
+        at_least(
+            1, batch=self.batch, clips=self.clips, first_shards=self.first_shards,
+            steps_per_shard=self.steps_per_shard, **({"twins": self.twins} if self.cuts else {}),
+        )  # fmt: skip
+        if min(self.buckets.values(), default=0) < 0 or not sum(self.buckets.values()):
+            raise ValueError(f"buckets are sizes and their share of the steps, from 0 on; got {self.buckets}.")
+        for bucket in self.buckets:
+            if isinstance(self.shards, dict):
+                one_of("A bucket", bucket, self.shards)
+            at_least(1, shards=self.shards_of(bucket))
+        for name, classes in self.favour.items():
+            one_of("What is favoured", name, [known for known in world.LABEL_NAMES if known != "sound"])
+            for told, factor in classes.items():
+                one_of(f"The {name} that is favoured", told, world.LABEL_NAMES[name])
+                at_least(0, **{f"How much {told!r} is favoured": factor})
+
     def shards_of(self, bucket: str) -> int:
         """How many shards of a bucket there are."""
         return self.shards if isinstance(self.shards, int) else self.shards[bucket]
-
-    @classmethod
-    def parse(cls, data: dict[str, Any]) -> JointOptions:
-        """From the run file's `options`; unknown keys raise ValueError."""
-        unknown = set(data) - {f.name for f in fields(cls)}
-        if unknown:
-            raise ValueError(f"This task has no options {sorted(unknown)}.")
-        options = cls(**data)
-        for name, classes in options.favour.items():
-            known = world.LABEL_NAMES.get(name, ())
-            if strange := [told for told in classes if told not in known]:
-                raise ValueError(f"No {name} is called {strange[0]!r}; there are: {', '.join(known) or 'none'}.")
-            for told, factor in classes.items():
-                if not (isinstance(factor, int | float) and factor >= 0):
-                    raise ValueError(f"How much {told!r} is favoured must be a number from 0 on; got {factor!r}.")
-        return options
 
 
 class JointModel(nn.Module):
@@ -178,7 +178,7 @@ class JointTask:
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
-        self.options = self.options_type.parse(run.options)
+        self.options = parse_options(self.options_type, run)
         self.device = training_device()
         self.codec = load_codec(self.config, Path(self.options.codec), self.device)
         self._clips: dict[tuple[str, bool], Clips] = {}
@@ -189,6 +189,7 @@ class JointTask:
             Path(o.pool), self.codec, seed=o.pool_seed, clips=o.clips, fast=o.compile_renderer, wait=o.wait
         )
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
+        self.words = self.tokenizer.words
         self.buckets = [Bucket.parse(name) for name in self.options.buckets]
 
     def model(self) -> JointModel:
@@ -197,41 +198,37 @@ class JointTask:
         model.dit.reset_parameters(generator)
         model.text.reset_parameters(generator)
         if self.options.text:
-            model.text.load_state_dict(load_part(Path(self.options.text), "text."))
+            self._read_text(Path(self.options.text), model.text)
         if self.options.init:
             # The probe starts afresh: published weights hold none.
-            model.dit.load_state_dict(self._read_transformer(Path(self.options.init), model.dit))
-            model.text.load_state_dict(self._read_text(Path(self.options.init), model.text))
+            self._read_transformer(Path(self.options.init), model.dit)
+            self._read_text(Path(self.options.init), model.text)
         return model
 
-    def _read_transformer(self, path: Path, fresh: AVTransformer) -> dict[str, Tensor]:
-        """The transformer of a checkpoint, which may lack the refiner: at first that changes nothing.
+    def _read_transformer(self, path: Path, dit: AVTransformer) -> None:
+        """Take over that of a checkpoint, which may lack the refiner: at first that changes nothing.
 
         Raises ValueError when it has other tensors than this model.
         """
-        known = fresh.state_dict()
-        weights = {k: v for k, v in known.items() if k.startswith("refiner.")} | load_part(path, "dit.")
-        sizes, wanted = ({name: tuple(tensor.shape) for name, tensor in of.items()} for of in (weights, known))
-        if strange := sorted(dict(sizes.items() ^ wanted.items())):
-            name = strange[0]
-            raise ValueError(
-                f"{path.name} has another transformer than {self.config.name}: {name} is {sizes.get(name)} and not "
-                f"{wanted.get(name)}. Say which one it is, model=NAME, or make smaller tokens of larger by `split`."
-            )
-        return weights
+        new = {name: value for name, value in dit.state_dict().items() if name.startswith("refiner.")}
+        told = "say which one it is, model=NAME, or make smaller tokens of larger by `split`"
+        fill(dit, new | load_part(path, "dit."), f"{path} has another transformer than {self.config.name} ({told})")
 
-    def _read_text(self, path: Path, fresh: TextEncoder) -> dict[str, Tensor]:
-        """The text encoder of a checkpoint, its rows where this vocabulary has the same words; new words start anew."""
-        weights = load_part(path, "text.")
+    @torch.no_grad()
+    def _read_text(self, path: Path, text: TextEncoder) -> None:
+        """Take over that of a checkpoint, its rows where this vocabulary has the same words; new words start anew.
+
+        Raises ValueError when it has other tensors than this model.
+        """
+        rows = text.words.weight.clone()
+        fill(text, load_part(path, "text."), f"{path} has another text encoder than {self.config.name}")
         if words := published_words(path):
             known = {word: row for row, word in enumerate(words, start=SPECIAL)}
-            rows = fresh.words.weight.detach().clone()
-            rows[:SPECIAL] = weights["words.weight"][:SPECIAL]
-            for row, word in enumerate(self.tokenizer.words, start=SPECIAL):
+            rows[:SPECIAL] = text.words.weight[:SPECIAL]
+            for row, word in enumerate(self.words, start=SPECIAL):
                 if word in known:
-                    rows[row] = weights["words.weight"][known[word]]
-            weights["words.weight"] = rows
-        return weights
+                    rows[row] = text.words.weight[known[word]]
+            text.words.weight.copy_(rows)
 
     def fill(self) -> None:
         """Render the clips that are missing, in the order of their use; other processes may do the same."""
@@ -272,9 +269,11 @@ class JointTask:
         return cut_clips(sides, drawn, turned, spans, grid, generator)
 
     def _rendered(self, bucket: Bucket, twin: bool) -> int:
-        """How many shards of a bucket there are to draw from: one more than before, where that is on disk."""
+        """How many shards of a bucket there are to draw from: all that follow one another on disk."""
         held = self._clips[bucket.name, twin].shards if (bucket.name, twin) in self._clips else 0
-        return max(self.options.first_shards, held + self.pool.path(bucket, held, twin).is_file())
+        new = range(held, self.options.shards_of(bucket.name))
+        there = itertools.takewhile(lambda index: self.pool.path(bucket, index, twin).is_file(), new)
+        return max(self.options.first_shards, held + len(list(there)))
 
     def _held(self, bucket: Bucket, ready: int, twin: bool = False) -> Clips:
         """The clips of a bucket in memory, the first `ready` shards at least."""
@@ -343,14 +342,17 @@ class JointTask:
 
 
 def load_codec(config: Config, path: Path, device: torch.device | str = "cpu") -> Codec:
-    """The frozen encoders from a fitted codec file (`train fit`), names `video.*` and `audio.*`."""
+    """The frozen encoders from a fitted codec file (`train fit`), or from published weights.
+
+    Raises ValueError where there is none, or one of another configuration.
+    """
     if not path.is_file():
         raise ValueError(f"No fitted codec at {path}: run `python -m kinetophone.pipelines.train fit` first.")
-    tensors = load_file(path)
-    video = VideoAutoencoder(config.video, config.grid)
-    audio = AudioAutoencoder(config.audio, config.grid)
-    for prefix, module in (("video.", video), ("audio.", audio)):
-        module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}, strict=False)
+    video, audio = VideoAutoencoder(config.video, config.grid), AudioAutoencoder(config.audio, config.grid)
+    tensors = read_codec(path)
+    for prefix, module in (("video.codec.", video), ("audio.codec.", audio)):
+        own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        fill(module.codec, own, f"{path} holds no fitted codec of {config.name}")
     return Codec(config.grid, *(part.to(device).eval().requires_grad_(False) for part in (video, audio)))
 
 

@@ -19,9 +19,11 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.func import functional_call
+from torch.nn.utils.parametrize import ParametrizationList
 from tqdm import tqdm
 
 from ..model.ops import best_cpu_dtype
+from ..weights.checkpoint import replacing
 from . import checkpoint
 from .config import RunConfig
 from .task import Forward, Task, Values, seed_of, training_device
@@ -57,11 +59,14 @@ def train(task: Task, config: RunConfig) -> nn.Module:
         ema = {name: p.detach().clone() for name, p in model.named_parameters()}
         out = Path(config.out)
         last, done = out / "last.safetensors", checkpoint.Progress()
+        origin = checkpoint.origin_of(config, task.words)
         if last.is_file():
-            done = checkpoint.load(last, model, optimizers, ema)
+            done = checkpoint.load(last, model, optimizers, ema, origin)
             log.info("resumed %s at step %d", last, done.step)
+        if place.rank == 0:
+            _cut_rows(out / "loss.csv", done.step)
         finite = torch.ones((), dtype=torch.bool, device=place.device)
-        _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out, finite))
+        _run(task, config, place, _State(model, optimizers, ema, done.step, done.seconds, out, origin, finite))
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 parameter.copy_(ema[name])
@@ -76,14 +81,19 @@ class _State:
     step: int
     seconds: float
     out: Path
+    origin: dict[str, str]
     finite: Tensor
 
     def save(self) -> None:
         """Raises FloatingPointError, and keeps what was saved before, when a gradient since then was not finite."""
         if not self.finite:
-            raise FloatingPointError(f"A gradient was not finite, not long before step {self.step}.")
+            raise FloatingPointError(
+                f"A gradient was not finite, not long before step {self.step}. What was saved before is kept: start "
+                "the same command again, with lower rates (adam_rate, muon_rate) if it comes back."
+            )
         progress = checkpoint.Progress(self.step, self.seconds)
-        checkpoint.save(self.out / "last.safetensors", self.model, self.optimizers, self.ema, progress)
+        path = self.out / "last.safetensors"
+        checkpoint.save(path, self.model, self.optimizers, self.ema, progress, self.origin)
 
 
 def _run(task: Task, config: RunConfig, place: Place, state: _State) -> None:
@@ -178,10 +188,13 @@ def _group(parameters: list[nn.Parameter], rate: float) -> dict[str, Any]:
 
 def _forward(model: nn.Module, place: Place) -> Forward:
     """The model's forward at compute precision; weights stay float32 and receive the gradients."""
-    if place.ranks > 1 or place.dtype == torch.float32:
+    if place.dtype == torch.float32:
         return model
 
     def call(*args: object, **kwargs: object) -> object:
+        if place.ranks > 1:
+            # Shards are gathered at this precision already.
+            return model(*args, **kwargs)
         weights = {name: p.to(place.dtype) for name, p in model.named_parameters()}
         return functional_call(model, weights, args, kwargs)
 
@@ -192,17 +205,22 @@ def _forward(model: nn.Module, place: Place) -> Forward:
 def compile_layers(model: nn.Module) -> None:
     """Compile layer by layer: one layer's code serves all, and a new clip size costs seconds, not minutes."""
     torch._dynamo.config.recompile_limit = 64
-    for module in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
-        for layer in module:
-            layer.compile(dynamic=False)
+    for layer in _layers(model):
+        layer.compile(dynamic=False)
+
+
+def _layers(model: nn.Module) -> list[nn.Module]:
+    """The layers of every stack; what a weight is computed from (`LowRank`) is a list too, but part of its layer."""
+    stacks = [m for m in model.modules() if isinstance(m, nn.ModuleList) and not isinstance(m, ParametrizationList)]
+    return [layer for stack in stacks for layer in stack]
 
 
 def _shard(model: nn.Module, place: Place) -> None:
     mesh = init_device_mesh(place.device.type, (place.ranks,))
-    policy = MixedPrecisionPolicy(param_dtype=place.dtype, reduce_dtype=torch.float32)
-    for module in [m for m in model.modules() if isinstance(m, nn.ModuleList)]:
-        for layer in module:
-            fully_shard(layer, mesh=mesh, mp_policy=policy)
+    # Noise levels and spans stay exact, as in one process: the task lowers what is to be lowered (`Forward.dtype`).
+    policy = MixedPrecisionPolicy(place.dtype, torch.float32, cast_forward_inputs=False)
+    for layer in _layers(model):
+        fully_shard(layer, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
 
 
@@ -246,6 +264,16 @@ def _log_row(path: Path, row: dict[str, float]) -> None:
         if fresh:
             writer.writeheader()
         writer.writerow(row)
+
+
+def _cut_rows(path: Path, step: int) -> None:
+    """Forget what was logged after a step, and half a row: a run that was killed does those steps again."""
+    if not path.is_file():
+        return
+    lines = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    kept = [row for row in lines[1:] if int(row.partition(b",")[0]) <= step]
+    with replacing(path) as partial:
+        partial.write_bytes(b"".join(lines[:1] + kept))
 
 
 def _plot(path: Path) -> None:

@@ -17,7 +17,7 @@ from ..world.physics import honking
 from ..world.scene import BEACON, BOUNCE, COLLIDE, HOP, TALK, WATER
 from .detector import Detector, Track
 
-# An event that is not seen, or not heard, counts as this far apart.
+# What a clip counts where no event at all is seen, or none is heard, and at most.
 MISSED_SECONDS = 0.5
 # Cells that an object must cover on average to count as there.
 LEAST_AREA = 3.2
@@ -111,7 +111,10 @@ class Meter:
         tally.features.append(features)
 
     def _objects(self, area: Tensor, tracks: list[Track], wanted: dict[str, Tensor], tally: Tally) -> None:
-        """Colour, shape, count, and shapes bound to the right colours; `area [N, colours]` is seen, in cells."""
+        """Colour, shape, count, and shapes bound to the right colours; `area [N, colours]` is seen, in cells.
+
+        What is counted are colours: no two objects of a scene share one.
+        """
         tally.add("colour", area.argmax(-1) == wanted["colour"][:, 0], wanted["count"] == 1)
         tally.add("count", (area > LEAST_AREA).sum(-1) == wanted["count"])
         right = [
@@ -126,6 +129,8 @@ class Meter:
     ) -> None:
         """Seconds between what is seen and heard, and the pitch of impacts.
 
+        Each event that is seen is as far from the sound as the nearest onset; a clip counts the median of these, of an
+        even number the lower of the two in the middle. An onset at which nothing is seen counts nothing.
         `light [N, f, h, w]` is how bright the parts of the picture are, `wave [N, samples]` the sound.
         """
         fps = float(self.grid.fps) / self.grid.base_stride

@@ -7,10 +7,10 @@ original is still the right answer, and the rest is the transformer's own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from tqdm import tqdm
 
 from ..model.ops import best_cpu_dtype
@@ -20,7 +20,7 @@ from ..sampling.loop import sample_euler, start
 from ..sampling.noise import draw_noise
 from ..sampling.schedule import flow_schedule
 from ..types import AVLatent
-from .checkpoint import load_part
+from ..weights.checkpoint import write_tensors
 from .config import RunConfig
 from .joint import JointTask
 
@@ -32,11 +32,8 @@ LEVELS = (0.3, 0.5, 0.65, 0.75)
 @torch.no_grad()
 def make_pairs(run: RunConfig, weights: Path, out: Path, batches: int = 16) -> None:
     """Write `made` and `clean` video latents `[N, C, T, H, W]`, half precision, from joint `weights`."""
-    task = JointTask(run)
-    model = task.model().eval()
-    model.dit.load_state_dict(load_part(weights, "dit."))
-    model.text.load_state_dict(load_part(weights, "text."))
-    model.to(task.device)
+    task = JointTask(replace(run, options={**run.options, "init": str(weights), "text": ""}))
+    model = task.model().eval().to(task.device)
     model.dit.to(best_cpu_dtype() if task.device.type == "cpu" else torch.bfloat16)
     made, originals = [], []
     for step in tqdm(range(batches), desc="pairs"):
@@ -48,5 +45,4 @@ def make_pairs(run: RunConfig, weights: Path, out: Path, batches: int = 16) -> N
         noisy = start(draw_noise(clean, step).to(task.device), clean, level)
         made.append(sample_euler(denoiser, noisy, flow_schedule(STEPS, 1.0, level)).video.half().cpu())
         originals.append(clean.video.half().cpu())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"made": torch.cat(made), "clean": torch.cat(originals)}, out)
+    write_tensors(out, {"made": torch.cat(made), "clean": torch.cat(originals)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from .. import world
 from ..clock import Grid
-from ..model.config import CONFIGS
+from ..model.config import CONFIGS, Config
 from .checkpoint import load_averaged
-from .config import RunConfig
+from .config import RunConfig, at_least, parse_options
 from .data import Bucket, ClipPool, Shard, cell_truths
 from .detector import CELL, SCENE, Stills
 from .joint import load_codec
@@ -24,16 +24,45 @@ from .task import Batch, Forward, Values, seed_of
 NOISE = 0.05
 
 
+@dataclass(frozen=True, kw_only=True)
+class DetectorOptions:
+    """What both runs of the detector read from their configuration.
+
+    `shards` of one `bucket`, with so many `clips`, are read from `pool` and rendered when missing; `init` is an older
+    detector.
+    """
+
+    codec: str
+    init: str = ""
+    pool: str = "runs/pool"
+    pool_seed: int = 0
+    bucket: str = "7x8x14"
+    shards: int = 32
+    clips: int = 64
+    compile_renderer: bool = False
+
+    def __post_init__(self) -> None:
+        at_least(1, shards=self.shards, clips=self.clips)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StillsOptions(DetectorOptions):
+    """Those, and clips in a batch."""
+
+    batch: int = 16
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, batch=self.batch)
+
+
 class DetectorClips:
     """Clips of the pool as the frozen codec gives them back, and their labels."""
 
-    def __init__(self, run: RunConfig) -> None:
-        config, options = CONFIGS[run.model], run.options
-        self.shards = int(options.get("shards", 32))
-        self.bucket = Bucket.parse(options.get("bucket", "7x8x14"))
-        self.codec = load_codec(config, Path(options["codec"]))
-        folder, clips = Path(options.get("pool", "runs/pool")), int(options.get("clips", 64))
-        self.pool = ClipPool(folder, self.codec, seed=int(options.get("pool_seed", 0)), clips=clips)
+    def __init__(self, config: Config, o: DetectorOptions) -> None:
+        self.shards, self.bucket = o.shards, Bucket.parse(o.bucket)
+        self.codec = load_codec(config, Path(o.codec))
+        self.pool = ClipPool(Path(o.pool), self.codec, seed=o.pool_seed, clips=o.clips, fast=o.compile_renderer)
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019 - one task a process, and the shards are small
     def shard(self, index: int) -> Shard:
@@ -61,23 +90,24 @@ class StillsTask:
     """Cross-entropy of the cells and of the scene, on the frame in the middle of each latent step."""
 
     name = "stills"
+    words = ()
 
     def __init__(self, run: RunConfig) -> None:
-        self.run, self.count = run, int(run.options.get("batch", 16))
-        self.clips = DetectorClips(run)
+        self.run, self.options = run, parse_options(StillsOptions, run)
+        self.clips = DetectorClips(CONFIGS[run.model], self.options)
 
     def model(self) -> Stills:
         torch.manual_seed(self.run.seed)
         stills = Stills()
-        if init := self.run.options.get("init"):
-            stills.load_state_dict(known_weights(Path(init), stills, "stills."))
+        if self.options.init:
+            stills.load_state_dict(known_weights(Path(self.options.init), stills, "stills."))
         return stills
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
         g = torch.Generator().manual_seed(seed_of(self.run.seed, step, rank, ranks))
         index = int(torch.randint(0, self.clips.shards, (), generator=g))
         labels = self.clips.labels(index)
-        picked = torch.randperm(len(labels["sky"]), generator=g)[: self.count]
+        picked = torch.randperm(len(labels["sky"]), generator=g)[: self.options.batch]
         frames = self.clips.frames(index, picked, g)
         middle = middle_frames(self.clips.codec.grid, frames.shape[1])
         wanted = {name: labels[name][picked] for name in (*SCENE, "cell-colour", "cell-shape")}
@@ -103,11 +133,14 @@ class StillsTask:
 def known_weights(path: Path, module: nn.Module, prefix: str = "") -> dict[str, Tensor]:
     """State of `module` with what an older detector has of the same name, with `prefix` or without, and shape.
 
-    A detector of a world with fewer things has smaller heads: these start afresh.
+    A detector of a world with fewer things has smaller heads: these start afresh. Raises ValueError where nothing fits.
     """
     fresh = module.state_dict()
     older = {key.removeprefix(prefix): value for key, value in load_averaged(path).items()}
-    return fresh | {key: value for key, value in older.items() if key in fresh and value.shape == fresh[key].shape}
+    known = {key: value for key, value in older.items() if key in fresh and value.shape == fresh[key].shape}
+    if not known:
+        raise ValueError(f"{path} holds nothing of a detector: name the last.safetensors of stills, or a detector.")
+    return fresh | known
 
 
 def middle_frames(grid: Grid, frames: int) -> list[int]:

@@ -20,13 +20,18 @@ class Task(Protocol):
     """A model, its data and its loss. The loop owns precision, optimiser, averaging and checkpoints."""
 
     name: str
+    # What the rows of its text encoder stand for, in their order; none where it has no such encoder.
+    words: tuple[str, ...]
 
     def model(self) -> nn.Module:
         """The module to train, initialised the same way on every call; only its `forward` is called."""
         ...
 
     def batch(self, step: int, rank: int, ranks: int) -> Batch:
-        """The batch of a step: a pure function of its arguments, so that a resumed run continues exactly."""
+        """The batch of a step, of its arguments alone, so that a resumed run continues exactly.
+
+        But of clips that other processes render meanwhile: those are drawn from as they come.
+        """
         ...
 
     def loss(self, forward: Forward, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Values]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,16 +13,23 @@ from torch import Tensor, nn
 from .. import world
 from ..model.config import CONFIGS
 from ..model.ops import best_cpu_dtype
-from .checkpoint import load_averaged
-from .config import RunConfig
+from .checkpoint import fill, load_averaged
+from .config import RunConfig, parse_options
 from .detector import ACTS, Detector, region_flow, trace
-from .stills import DetectorClips, known_weights
-from .task import Batch, Forward, Values, seed_of
+from .stills import DetectorClips, DetectorOptions, known_weights
+from .task import Batch, Forward, Values, seed_of, training_device
 
 # Few objects go anywhere, and a detector that says of all that they do not would be right most of the time.
 DIRECTION_WEIGHTS = (0.4, 1.0, 1.0)
 # Clips that are looked at together: their features take 70 MB in single precision.
 TRACED = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracksOptions(DetectorOptions):
+    """Those of the detector, and the run of `stills` that it goes on from."""
+
+    stills: str
 
 
 class TracksTask:
@@ -31,20 +39,22 @@ class TracksTask:
     """
 
     name = "tracks"
+    words = ()
 
     def __init__(self, run: RunConfig) -> None:
-        self.run, self.mels = run, CONFIGS[run.model].audio.mels
-        self.clips = DetectorClips(run)
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.run, self.options, config = run, parse_options(TracksOptions, run), CONFIGS[run.model]
+        self.mels, self.clips = config.audio.mels, DetectorClips(config, self.options)
+        self.device = training_device()
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else best_cpu_dtype()
         self.stills = self.model().stills.to(self.device, self.dtype).eval()
 
     def model(self) -> Detector:
         torch.manual_seed(self.run.seed)
         detector = Detector(self.mels)
-        if init := self.run.options.get("init"):
-            detector.load_state_dict(known_weights(Path(init), detector))
-        detector.stills.load_state_dict(load_averaged(Path(self.run.options["stills"])))
+        if self.options.init:
+            detector.load_state_dict(known_weights(Path(self.options.init), detector))
+        path = self.options.stills
+        fill(detector.stills, load_averaged(Path(path)), f"{path} is no run of stills, or knows another world")
         detector.stills.requires_grad_(False)
         return detector
 

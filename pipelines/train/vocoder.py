@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,13 +14,24 @@ from .. import world
 from ..model.config import CONFIGS
 from ..vae.audio import AudioAutoencoder
 from ..vae.mel import spectrum
-from .config import RunConfig
+from .config import RunConfig, at_least, parse_options
 from .joint import load_codec
 from .task import Batch, Forward, Values, seed_of
 
 SECONDS = 2.048
 GROUPS = 48
 QUIET = 1e-3
+
+
+@dataclass(frozen=True)
+class VocoderOptions:
+    """What such a run reads from its configuration: the fitted codec, and sounds in a batch."""
+
+    codec: str
+    batch: int = 16
+
+    def __post_init__(self) -> None:
+        at_least(1, batch=self.batch)
 
 
 class VocoderModel(nn.Module):
@@ -37,11 +49,12 @@ class VocoderTask:
     """L1 between log magnitudes, from mels as encoded and decoded by the codec."""
 
     name = "vocoder"
+    words = ()
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
-        self.count = int(run.options.get("batch", 16))
-        self.codec = load_codec(self.config, Path(run.options["codec"]))
+        options = parse_options(VocoderOptions, run)
+        self.count, self.codec = options.batch, load_codec(self.config, Path(options.codec))
 
     def model(self) -> VocoderModel:
         torch.manual_seed(self.run.seed)

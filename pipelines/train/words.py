@@ -6,6 +6,7 @@ transformer most of the time that it would spend on learning to read.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,10 +17,20 @@ from .. import world
 from ..model.config import CONFIGS, Config
 from ..text.encoder import TextEncoder
 from ..text.tokenizer import Tokenizer
-from .config import RunConfig
+from .config import RunConfig, at_least, parse_options
 from .task import Batch, Forward, Values, seed_of
 
 SLOTS = 2
+
+
+@dataclass(frozen=True)
+class WordsOptions:
+    """What such a run reads from its configuration: captions in a batch."""
+
+    batch: int = 128
+
+    def __post_init__(self) -> None:
+        at_least(1, batch=self.batch)
 
 
 class WordsModel(nn.Module):
@@ -50,8 +61,9 @@ class WordsTask:
 
     def __init__(self, run: RunConfig) -> None:
         self.run, self.config = run, CONFIGS[run.model]
-        self.count = int(run.options.get("batch", 256))
+        self.count = parse_options(WordsOptions, run).batch
         self.tokenizer = Tokenizer(self.config.text, world.vocabulary())
+        self.words = self.tokenizer.words
         targets = self._targets(world.sample_scenes(2, seed=0))
         self.classes = {name: len(world.LABEL_NAMES[name.split("-")[0]]) for name in targets}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,17 +52,14 @@ def read_tensors(path: Path, expected: str, kind: str, otherwise: str) -> tuple[
 
     Raises ValueError that says what is wrong with the file and what to do; `otherwise` is for one that is not `kind`.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != expected:
-                raise ValueError(
-                    f"{path.name} is not {kind} (its format is {metadata.get('format')!r}, expected {expected!r}). "
-                    f"{otherwise}"
-                )
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path.name} cannot be read: {_reason(path)} ({error}).") from error
+    with opened(path) as file:
+        metadata = file.metadata() or {}
+        if metadata.get("format") != expected:
+            raise ValueError(
+                f"{path.name} is not {kind} (its format is {metadata.get('format')!r}, expected {expected!r}). "
+                f"{otherwise}"
+            )
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
     if digest_of(tensors) != metadata.get("digest"):
         raise ValueError(f"{path.name} is damaged: its weights do not match their recorded hash. Get the file again.")
     return tensors, metadata
@@ -71,12 +70,19 @@ def published_words(path: Path) -> tuple[str, ...]:
 
     Empty for a file of another format. Raises ValueError for one that cannot be read.
     """
+    with opened(path) as file:
+        metadata = file.metadata() or {}
+    return tuple(json.loads(metadata.get("words", "[]")))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[safe_open]:
+    """A safetensors file to read from. Raises ValueError that says why it cannot be read."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            yield file
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path.name} cannot be read: {_reason(path)} ({error}).") from error
-    return tuple(json.loads(metadata.get("words", "[]")))
 
 
 def save_checkpoint(
@@ -103,12 +109,23 @@ def save_checkpoint(
     return digest
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file, all of it or nothing."""
+    with replacing(path) as partial:
+        save_file(tensors, partial, metadata)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write, which takes the place of `path` when it is whole; what fails leaves nothing behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata)
-    os.replace(partial, path)
+    # Several processes may write the same at once.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def digest_of(tensors: dict[str, Tensor]) -> str:

@@ -139,6 +139,14 @@ def test_an_adapter_changes_the_clip_and_its_lineage(folder: Path, adapter: Path
     assert not torch.equal(*(torch.cat(list(clip.frames())) for clip in (plain, turbo)))
 
 
+def test_no_adapter_is_made_for_other_weights_than_it_learned_from(
+    folder: Path, trained, caplog: pytest.LogCaptureFixture
+) -> None:
+    other, out = write_checkpoint(folder / "wrong.safetensors", DEBUG, seed=4), folder / "wrong-turbo.safetensors"
+    assert main(["adapter", str(out), "distill", *overrides(folder, **{"options.init": other})]) == 2
+    assert "belongs to another run (init: " in caplog.text and not out.exists()
+
+
 def test_an_adapter_of_other_weights_is_refused(folder: Path, adapter: Path) -> None:
     other = write_checkpoint(folder / "other.safetensors", DEBUG, seed=4)
     with pytest.raises(ValueError, match="made for other weights"):

@@ -18,7 +18,16 @@ from kinetophone.pipelines.train.__main__ import main
 from kinetophone.pipelines.train.checkpoint import load_averaged
 from kinetophone.pipelines.train.config import RunConfig
 from kinetophone.pipelines.train.data import Bucket, clip_scenes
-from kinetophone.pipelines.train.detector import ACTS, Detector, Reading, Track, load_detector, region_flow, trace
+from kinetophone.pipelines.train.detector import (
+    ACTS,
+    LANDED,
+    Detector,
+    Reading,
+    Track,
+    load_detector,
+    region_flow,
+    trace,
+)
 from kinetophone.pipelines.train.loop import train
 from kinetophone.pipelines.train.measure import (
     STRAY,
@@ -227,13 +236,39 @@ def test_two_processes_measure_what_one_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"), [(["--jobs", "0"], "at least one process"), (["--bucket", "7x8"], "steps x rows x columns")]
+    ("more", "told"),
+    [
+        (["--jobs", "0"], "jobs must be at least 1; got 0"),
+        (["--bucket", "7x8"], "steps x rows x columns"),
+        (["--clips", "5"], "clips must be a multiple; got 5"),
+        (["--clips", "505"], "clips must be a multiple; got 505"),
+        (["--steps", "0"], "steps must be at least 1"),
+        ([], "none.safetensors cannot be read: there is no such file"),
+    ],
 )
 def test_an_evaluation_that_cannot_be_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, more: list[str], told: str
 ) -> None:
     assert main(["evaluate", str(tmp_path / "card.md"), str(tmp_path / "none.safetensors"), *more]) == 2
     assert told in caplog.text
+
+
+def test_checkpoints_of_the_same_name_have_columns_of_their_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = [tmp_path / name for name in ("a/x/last.safetensors", "b/x/last.safetensors", "b/last.safetensors", "c.d")]
+    assert list(evaluation.columns_of(paths)) == ["a/x/last", "b/x/last", "b/last", "c"]
+    assert list(evaluation.columns_of(paths[2:])) == ["last", "c"]
+    paths[2].parent.mkdir()
+    write_checkpoint(paths[2], DEBUG)
+    table = tmp_path / "table.json"
+    table.write_text(json.dumps({"a/last": {"sky, %": 1.0}, "b/last": {"sky, %": 2.0}}))
+    assert main(["label", str(paths[2]), str(table)]) == 0 and read_checkpoint(paths[2]).metrics == {"sky, %": 2.0}
+    assert (
+        main(["evaluate", str(tmp_path / "t.md"), str(paths[2]), str(tmp_path / "b" / ".." / "b" / "last.safetensors")])
+        == 2
+    )
+    assert "are one file: name each once" in caplog.text
 
 
 def test_a_detector_goes_on_from_one_of_a_smaller_world(tmp_path: Path) -> None:
@@ -344,7 +379,9 @@ def test_a_detector_of_another_world_is_a_clear_error(tmp_path: Path, monkeypatc
         load_detector(path, DEBUG.audio.mels)
 
 
-def test_a_missing_detector_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_missing_detector_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = write_checkpoint(tmp_path / "candidate.safetensors", DEBUG)
+    monkeypatch.chdir(tmp_path)
+    assert LANDED.is_file()
     with pytest.raises(ValueError, match="train detector"):
         evaluation.evaluate(tmp_path / "card.md", [weights], tmp_path / "none", evaluation.Settings())
