@@ -295,6 +295,7 @@ def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) ->
 
 def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) -> None:
     options = {"options.cuts": 1.0, "options.twins": 1, "options.buckets": "{7x2x2: 1.0}", "options.drop_caption": 0}
+    options["options.clips"] = 8
     task = make_task(read_config("cpu", arguments(folder, "cuts", **options)))
     batch = task.batch(0, 0, 1)
     assert batch["ids"].shape[:2] == (4, 2) and batch["spans"].shape == (4, 2, 4)
