@@ -53,6 +53,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, networks) -> Path:
     return root
 
 
+# Clips in two shots, in few clips.
+CUT = {"options.cuts": 1.0, "options.twins": 1, "options.buckets": "{7x2x2: 1.0}", "options.clips": 8}
+
+
 def arguments(folder: Path, out: str, **more: object) -> list[str]:
     """Overrides of the cpu configuration that make it a matter of a second."""
     values = {
@@ -294,8 +298,7 @@ def test_trained_parts_become_a_checkpoint_that_loads(folder: Path, networks) ->
 
 
 def test_a_clip_in_two_shots_keeps_its_object_and_changes_its_sky(folder: Path) -> None:
-    options = {"options.cuts": 1.0, "options.twins": 1, "options.buckets": "{7x2x2: 1.0}", "options.drop_caption": 0}
-    options["options.clips"] = 8
+    options = {**CUT, "options.drop_caption": 0}
     task = make_task(read_config("cpu", arguments(folder, "cuts", **options)))
     batch = task.batch(0, 0, 1)
     assert batch["ids"].shape[:2] == (4, 2) and batch["spans"].shape == (4, 2, 4)
@@ -533,9 +536,8 @@ def test_a_shard_of_another_world_is_refused(folder: Path, monkeypatch: pytest.M
 
 
 def test_the_sky_only_changes_where_words_say_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"options.cuts": 1.0, "options.twins": 1, "options.buckets": "{7x2x2: 1.0}"}
     for name, value in (("silent", 0), ("dropped", 1)):
-        task = make_task(read_config("cpu", arguments(folder, "cuts", **options, **{"options.drop_caption": value})))
+        task = make_task(read_config("cpu", arguments(folder, "cuts", **CUT, **{"options.drop_caption": value})))
         if name == "silent":
             monkeypatch.setattr("kinetophone.pipelines.train.joint.names_sky", lambda caption: False)
         known = (
