@@ -61,7 +61,7 @@ def time_line(streams: AVLatent, video_vae: Any | None, fps: float, grid: Grid =
     if streams.video is None or video_vae is None:
         raise ValueError(
             "This latent is of another model than the built-in one, and only its video VAE says how long a step is. "
-            "Connect video_vae, and a latent with a picture."
+            "Connect its video VAE, and a latent with a picture."
         )
     check_video_vae(video_vae, "VAE Encode")
     up, rate = video_vae.upscale_ratio[0], Fraction(fps).limit_denominator(1001)

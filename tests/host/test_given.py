@@ -104,7 +104,7 @@ def test_other_models_are_timed_by_their_autoencoder(host: Host, ltx_video: obje
     """LTX-2: eight frames a step of picture, and sound of two more dimensions."""
     joint = host.call("KinetophoneConcatAV", video={"samples": torch.randn(1, 128, 4, 2, 3)},
                       audio={"samples": torch.randn(1, 8, 25, 16)})[0]  # fmt: skip
-    with pytest.raises(ValueError, match=r"another model.*Connect video_vae"):
+    with pytest.raises(ValueError, match=r"another model.*Connect its video VAE"):
         host.call("KinetophoneExtend", latent=joint, seconds=1.0)
     of = {"video_vae": ltx_video, "fps": 25.0}
     longer, info = host.call("KinetophoneExtend", latent=joint, seconds=0.5, **of)
