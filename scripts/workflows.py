@@ -524,7 +524,7 @@ REMIX = Workflow(
     },
     groups=(
         Group("1  A clip", ("text", "guidance", "sampler"), "#8A8"),
-        Group("2  What it becomes, and how far", ("words", "guided", "partly"), "#88A"),
+        Group("2  What it becomes", ("words", "guided", "partly"), "#88A"),
         Group("3  Sample again, decode, mark and save", ("again", "decode", "mark", "save"), "#A88"),
     ),
     note=(
