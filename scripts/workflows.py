@@ -456,16 +456,21 @@ START = Workflow(
     ),
 )  # fmt: skip
 
+# A clip of two seconds, of which others are made.
+A_CLIP = {
+    **TEXT_TO_VIDEO.nodes,
+    "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
+    "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": GOES_ON}, 1, 0, 240),
+    "guidance": Placed(
+        "KinetophoneGuidance",
+        {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 1, 6, 200,
+    ),
+    "sampler": _sampled(("latent", 0), 5, 1, 12),
+}  # fmt: skip
+
 GO_ON = Workflow(
     nodes={
-        **TEXT_TO_VIDEO.nodes,
-        "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
-        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": GOES_ON}, 1, 0, 240),
-        "guidance": Placed(
-            "KinetophoneGuidance",
-            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 1, 6, 200,
-        ),
-        "sampler": _sampled(("latent", 0), 5, 1, 12),
+        **A_CLIP,
         "longer": Placed("KinetophoneExtend", {"latent": ("sampler", 0), "seconds": 2.0}, 2, 0, 160),
         "second": _sampled(("longer", 0), 8, 2, 6),
         "anew": Placed("KinetophoneRetake", {"latent": ("second", 0), "start": 1.0, "end": 1.7}, 3, 0, 200),
@@ -494,14 +499,7 @@ GO_ON = Workflow(
 
 REMIX = Workflow(
     nodes={
-        **TEXT_TO_VIDEO.nodes,
-        "latent": Placed("KinetophoneEmptyLatent", {"seconds": 2.0}, 0, 5, 260),
-        "text": Placed("KinetophoneTextEncode", {"clip": ("loader", 1), "prompt": GOES_ON}, 1, 0, 240),
-        "guidance": Placed(
-            "KinetophoneGuidance",
-            {"model": ("loader", 0), "positive": ("text", 0), "negative": ("text", 1)}, 1, 6, 200,
-        ),
-        "sampler": _sampled(("latent", 0), 5, 1, 12),
+        **A_CLIP,
         "words": Placed(
             "KinetophoneTextEncode",
             {"clip": ("loader", 1), "prompt": "a large red ball rolls from left to right on sand at sunset"}, 2, 0, 240,
